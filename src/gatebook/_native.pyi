@@ -1,0 +1,269 @@
+"""The contract of the native module: everything Rust does for Python, and nothing else.
+
+Only `gatebook.native.pure` and `gatebook.native.carrier` import this module.
+"""
+
+from typing import final
+
+class NativeError(Exception):
+    """A parser or file of the native module refused; the message is safe to show."""
+
+# ── pure ────────────────────────────────────────────────────────────────────────────────────
+
+def parse_sql(text: bytes) -> bytes:
+    """Parse with PostgreSQL's own grammar; canonical JSON of libpg_query. NativeError if it cannot."""
+
+def sql_shape(text: bytes) -> bytes | None:
+    """The cache key shape; None where the lexer is not sure (then only exact text may be a key)."""
+
+def sql_literal_free(text: bytes) -> str:
+    """The statement without literals and comments, for leaves; never fails, unclear bytes become `?`."""
+
+def sql_tokens(text: bytes) -> list[tuple[str, int, int]]:
+    """PostgreSQL's scanner: (kind, start, end) in bytes; NativeError if it cannot."""
+
+def entry_link(previous: bytes, entry: bytes) -> bytes:
+    """SHA-256 over previous link and entry."""
+
+def private_seal(
+    key: bytes, session: str, seq: int, operation: int, private: bytes
+) -> tuple[bytes, str]:
+    """Blob of a private part, sealed, and its commitment `sha256:...` (docs/spec/entry.md)."""
+
+def private_open(key: bytes, session: str, seq: int, sealed: bytes) -> bytes:
+    """Salt and JSON of a sealed private part. NativeError if it does not authenticate."""
+
+@final
+class PostgresConversation:
+    """The PostgreSQL conversation without sockets, for playbooks and property tests.
+
+    Every method takes the moment (microseconds) and returns the turn's output in order, as tuples:
+    ("journal", leaf, private), ("record", direction, bytes), ("client", bytes), ("upstream", bytes), and one
+    tuple per command: ("start_client_tls",), ("dial", host, port), ("start_upstream_tls", server_name),
+    ("ask", ticket, Hello | Question), ("forget", ticket), ("open_recording", session), ("register", bytes),
+    ("signal", bytes), ("errand", bytes), ("catalogue_changed", session), ("end", cause, note, Ended).
+    Entries are taken as written at once unless `hold_journal` is set; then `written` releases.
+    """
+
+    def __init__(self, *, insecure_plaintext: bool = False, hold_journal: bool = False) -> None: ...
+    def client(self, data: bytes, at: int = 0) -> list[tuple[object, ...]]: ...
+    def client_tls(self, at: int = 0) -> list[tuple[object, ...]]: ...
+    def client_closed(self, at: int = 0) -> list[tuple[object, ...]]: ...
+    def upstream_open(self, at: int = 0) -> list[tuple[object, ...]]: ...
+    def upstream_tls(self, at: int = 0) -> list[tuple[object, ...]]: ...
+    def upstream_failed(self, words: str, at: int = 0) -> list[tuple[object, ...]]: ...
+    def upstream(self, data: bytes, at: int = 0) -> list[tuple[object, ...]]: ...
+    def upstream_closed(self, at: int = 0) -> list[tuple[object, ...]]: ...
+    def admit(self, ticket: int, admission: Admission, at: int = 0) -> list[tuple[object, ...]]: ...
+    def refuse(self, ticket: int, refusal: Refusal, at: int = 0) -> list[tuple[object, ...]]: ...
+    def answer(self, ticket: int, verdict: Verdict, at: int = 0) -> list[tuple[object, ...]]: ...
+    def silence(self, ticket: int, at: int = 0) -> list[tuple[object, ...]]: ...
+    def written(self, at: int = 0) -> list[tuple[object, ...]]: ...
+    def tick(self, at: int = 0) -> list[tuple[object, ...]]: ...
+    def end(self, cause: str, note: str = "", at: int = 0) -> list[tuple[object, ...]]: ...
+    def signal(self, at: int = 0) -> list[tuple[object, ...]]: ...
+    def raise_epoch(self, kind: str) -> None: ...
+    def wants_client(self) -> bool: ...
+    def wants_upstream(self) -> bool: ...
+
+# ── values that cross the seam ───────────────────────────────────────────────────────────────
+
+@final
+class Hello:
+    """A connection asks to become a session."""
+
+    ticket: int
+    listener: int
+    peer: tuple[str, int]
+    tls: tuple[str, str, str] | None
+    parameters: list[tuple[str, str]]
+    def password(self) -> bytes:
+        """The password as sent; readable once, wiped then."""
+
+@final
+class Question:
+    """A message asks to run."""
+
+    ticket: int
+    session: str
+    via: str
+    text: bytes
+    tree: bytes | None
+    parse_error: str
+    operation: int
+    types: bytes
+    arguments: bytes
+    facts: list[bytes | None]
+    facts_known: bool
+    transaction: str
+    prepared: list[tuple[bytes, bytes]]
+
+@final
+class Ended:
+    """A connection is over."""
+
+    session: str
+    cause: str
+    operations: int
+    refused: int
+    rows: int
+    client_bytes: tuple[int, int]
+    last_seq: int
+
+@final
+class Forgotten:
+    """A ticket whose answer nobody waits for any more."""
+
+    ticket: int
+
+@final
+class CatalogueChanged:
+    """A statement of this session may have changed its database's catalogue."""
+
+    session: str
+
+@final
+class Fault:
+    """The carrier met something the operator should know (journal failed, listener lost)."""
+
+    what: str
+    note: str
+
+@final
+class Admission:
+    """Consent to a session; see rust/wire/src/seam.rs for each field. Times in microseconds."""
+
+    def __init__(
+        self,
+        *,
+        session: str,
+        host: str,
+        port: int,
+        tls: tuple[str, str, bytes] | None,
+        account: str,
+        password: bytes,
+        nonce: str,
+        startup: list[tuple[str, str]],
+        unsupported: list[str],
+        scope: bytes,
+        principal: str,
+        facts_query: bytes,
+        cancel_secret: bytes,
+        recording_key: bytes,
+        recording_head: bytes,
+        identity: bytes,
+        source: bytes,
+        place: bytes,
+        ends_at_us: int = 0,
+        statement_bytes: int = 0,
+        message_bytes: int = 0,
+        names: int = 0,
+        pipeline: int = 0,
+        idle_us: int = 0,
+    ) -> None:
+        """`tls` is (server name, `full` | `chain` | `insecure_none`, roots PEM). Zero limits mean the defaults."""
+
+@final
+class Refusal:
+    def __init__(
+        self, *, sqlstate: str, message: str, detail: str, hint: str, code: str
+    ) -> None: ...
+
+@final
+class OperationFacts:
+    def __init__(
+        self,
+        *,
+        action: bytes,
+        decision: bytes,
+        privileged: bool,
+        effects: list[tuple[str, str]],
+    ) -> None: ...
+
+@final
+class Verdict:
+    def __init__(
+        self,
+        *,
+        operations: list[OperationFacts],
+        refusal: Refusal | None,
+        cache: str,
+        ttl_us: int,
+        blots: list[tuple[int, int]],
+    ) -> None: ...
+
+# ── files and sockets ────────────────────────────────────────────────────────────────────────
+
+@final
+class Journal:
+    """The writer of one journal folder (docs/spec/journal.md). One per process and folder."""
+
+    @staticmethod
+    def open(
+        folder: str, writer: str, *, sync: str, segment_bytes: int = 67108864, fault: str = ""
+    ) -> Journal:
+        """Take the lock, recover, preallocate. `sync` is `privileged` or `every`. NativeError if it cannot.
+
+        `fault` makes a chosen system call fail, for tests: `<step>:<n>:<fails|persists|short>`.
+        """
+
+    def recovery(self) -> tuple[int, int, str]:
+        """Entries kept, bytes set aside, name of the aside file (empty if none)."""
+
+    def append(self, leaf: bytes, private: bytes = b"", *, durable: bool = False) -> int:
+        """Append one entry; return its number (from 1). NativeError if the writer has failed."""
+
+    def entries(self) -> int: ...
+    def failure(self) -> str: ...
+    def close(self) -> None: ...
+
+@final
+class Carrier:
+    """Sockets, TLS and threads. Drives one conversation per connection and asks the desk."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        recordings: str,
+        writer: str,
+        threads: int = 0,
+        desk_deadline_ms: int = 10_000,
+        record_queue_bytes: int = 67_108_864,
+    ) -> None: ...
+    def listen(
+        self,
+        host: str,
+        port: int,
+        *,
+        protocol: str,
+        certificate: bytes,
+        key: bytes,
+        insecure_plaintext: bool = False,
+    ) -> tuple[int, int]:
+        """Bind and accept; return (listener id, port). Certificate chain and key are PEM."""
+
+    def desk_fd(self) -> int:
+        """Readable while something waits in `drain`."""
+
+    def drain(
+        self, most: int
+    ) -> list[Hello | Question | Ended | Forgotten | CatalogueChanged | Fault]:
+        """Take up to `most` waiting things, fair over principals, without blocking."""
+
+    def admit(self, ticket: int, admission: Admission) -> None: ...
+    def refuse(self, ticket: int, refusal: Refusal) -> None: ...
+    def answer(self, ticket: int, verdict: Verdict) -> None: ...
+    def silence(self, ticket: int) -> None: ...
+    def end(self, session: str, cause: str, note: str = "") -> bool:
+        """End a live session; False if it is not here."""
+
+    def raise_epoch(self, kind: str) -> None:
+        """`policy`, `grants` or `catalogue`: void kept verdicts."""
+
+    def reload_tls(self, listener: int, certificate: bytes, key: bytes) -> None: ...
+    def stop(self, drain_ms: int) -> None:
+        """Stop accepting, let running operations end for so long, end the rest, seal recordings."""
+
+    def metrics(self) -> dict[str, int]:
+        """Counters: sessions, questions, cache hits and misses, bytes, entries."""
