@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native objects that own sockets, threads and files, and the values that cross the seam to them."""
+
+from gatebook._native import (
+    Admission,
+    Carrier,
+    CatalogueChanged,
+    Ended,
+    Fault,
+    Forgotten,
+    Hello,
+    Journal,
+    NativeError,
+    OperationFacts,
+    Question,
+    Refusal,
+    Verdict,
+)
+
+__all__ = [
+    "Admission",
+    "Carrier",
+    "CatalogueChanged",
+    "Ended",
+    "Fault",
+    "Forgotten",
+    "Hello",
+    "Journal",
+    "NativeError",
+    "OperationFacts",
+    "Question",
+    "Refusal",
+    "Verdict",
+]
