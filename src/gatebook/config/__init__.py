@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration: one TOML file, parsed once into frozen settings; what is not known is refused."""
+
+from gatebook.config.reading import load_settings, parse_settings
+from gatebook.config.secrets import ConfigFault, SecretRef, Secrets, SecretSource
+from gatebook.config.settings import (
+    AccountSettings,
+    EvidenceSettings,
+    GateSettings,
+    LimitSettings,
+    PolicySettings,
+    RoleSettings,
+    Settings,
+    TargetSettings,
+)
+from gatebook.config.targets import resolve_target
+
+__all__ = [
+    "AccountSettings",
+    "ConfigFault",
+    "EvidenceSettings",
+    "GateSettings",
+    "LimitSettings",
+    "PolicySettings",
+    "RoleSettings",
+    "SecretRef",
+    "SecretSource",
+    "Secrets",
+    "Settings",
+    "TargetSettings",
+    "load_settings",
+    "parse_settings",
+    "resolve_target",
+]

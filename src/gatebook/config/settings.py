@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: RUF009  # `setting` is `dataclasses.field`
+"""Every setting there is: its name, type, default and meaning, from which the reference page is generated."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gatebook.config import values
+from gatebook.config.secrets import SecretRef
+from gatebook.config.values import Reader
+from gatebook.model.target import TlsMode
+
+DEFAULT_PORT = 5433
+NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
+
+
+def setting(read: Reader[object], words: str, **default: object) -> Any:  # noqa: ANN401  as dataclasses.field
+    """Declare a setting: how its TOML value is read, what it means, and `default=` if it may be absent."""
+    return field(**default, metadata={"read": read, "words": words})  # type: ignore[call-overload]  # typed by its use
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSettings:
+    """The gate itself: where it keeps its state, where it listens."""
+
+    name: str = setting(
+        values.name(NAME), "Name of this gate in evidence and in the issuer of its own identities.", default="gatebook"
+    )
+    data: Path = setting(values.path, "Folder of store, journals and recordings; relative to this file.")
+    host: str = setting(values.text, "Address to listen on.", default="127.0.0.1")
+    port: int = setting(values.integer(0, 65_535), "Port to listen on; 0 takes a free one.", default=DEFAULT_PORT)
+    public_host: str = setting(
+        values.text,
+        "Host name that clients use, for the commands that Gatebook prints; the certificate must name it.",
+        default="localhost",
+    )
+    tls_certificate: Path | None = setting(
+        values.path, "Certificate chain shown to clients, PEM. Needed unless `insecure_plaintext`.", default=None
+    )
+    tls_key: SecretRef | None = setting(values.reference, "Private key of the certificate, PEM.", default=None)
+    tls_root: Path | None = setting(
+        values.path, "Root certificate that clients trust, PEM, for the commands that Gatebook prints.", default=None
+    )
+    insecure_plaintext: bool = setting(
+        values.boolean,
+        "Let clients on loopback log in without TLS. Keys then cross the wire readable; for tests only.",
+        default=False,
+    )
+    threads: int = setting(values.integer(0, 1024), "Threads that carry traffic; 0 takes one per core.", default=0)
+    sync: str = setting(
+        values.choice("privileged", "every"),
+        "When evidence must be on disk before an operation is forwarded: for `privileged` operations (all others are "
+        "in the kernel by then and survive the death of the process) or for `every` one.",
+        default="privileged",
+    )
+    drain_s: int = setting(
+        values.integer(0, 3600), "Seconds that running operations may take when the gate stops.", default=10
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceSettings:
+    """Journal and recordings."""
+
+    recording_key: SecretRef = setting(
+        values.reference,
+        "Key-encryption key of all recordings: 32 bytes as 64 hex digits or base64. Keep it outside the data folder.",
+    )
+    segment_bytes: int = setting(
+        values.integer(65_536, 1 << 30), "Size of a journal segment, taken from the disk ahead.", default=64 << 20
+    )
+    queue_bytes: int = setting(
+        values.integer(1 << 20, 1 << 32),
+        "Bytes that may wait to be recorded, over all sessions, before sessions read no more.",
+        default=64 << 20,
+    )
+    heartbeat_s: int = setting(
+        values.integer(1, 3600), "Seconds between entries that say that the gate lives.", default=60
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySettings:
+    """Who may do what."""
+
+    folder: Path = setting(values.path, "Folder of the policies: every `*.cedar` file in it.")
+    verdict_ttl_s: int = setting(
+        values.integer(0, 3600),
+        "Seconds that a decision may serve the same statement again. A changed policy voids it at once.",
+        default=300,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """Bounds of one session. There is no `unlimited`."""
+
+    statement_bytes: int = setting(
+        values.integer(1024, 256 << 10), "Longest statement that is parsed; longer is refused.", default=256 << 10
+    )
+    message_bytes: int = setting(
+        values.integer(65_536, 256 << 20), "Longest message of a client that is held whole.", default=16 << 20
+    )
+    names: int = setting(
+        values.integer(16, 1_000_000), "Prepared statements, and open portals, of a session.", default=10_000
+    )
+    pipeline: int = setting(
+        values.integer(16, 1_000_000), "Answers outstanding in a pipeline of a session.", default=100_000
+    )
+    idle_s: int = setting(
+        values.integer(1, 30 * 86_400), "Seconds without any traffic after which a session ends.", default=8 * 3600
+    )
+    session_s: int = setting(
+        values.integer(1, 365 * 86_400), "Seconds after which a session ends, however busy.", default=24 * 3600
+    )
+    decision_ms: int = setting(
+        values.integer(10, 600_000), "Milliseconds a decision may take; silence refuses.", default=10_000
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSettings:
+    """A login at a target. No agent ever sees it."""
+
+    account: str = setting(values.text, "Name of the account at the target.")
+    password: SecretRef | None = setting(
+        values.reference, "Its password; absent where the target asks for none.", default=None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleSettings:
+    """What a principal may be at the target: the first role with a group of the principal is taken."""
+
+    name: str = setting(values.name(NAME), "Name of the role, unique within its target.")
+    account: str = setting(values.text, "Account at the target that acts for this role; give it least privilege.")
+    password: SecretRef | None = setting(
+        values.reference, "The account's password; absent where the target asks for none.", default=None
+    )
+    groups: tuple[str, ...] = setting(values.texts, "Groups whose members have this role.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSettings:
+    """A database behind the gate. Clients name it as their database."""
+
+    name: str = setting(values.name(NAME), "Name of the target: what clients ask for, what policies name.")
+    kind: str = setting(values.choice("postgres"), "What it speaks.", default="postgres")
+    host: str = setting(values.text, "Where it listens: host name, address, or folder of a unix socket.")
+    port: int = setting(values.integer(1, 65_535), "Port it listens on.", default=5432)
+    database: str = setting(values.text, "Database at the target.")
+    tls: TlsMode = setting(
+        values.member(TlsMode),
+        "How the gate speaks to it. `disable` only for loopback and unix sockets; `require` checks no certificate.",
+        default=TlsMode.VERIFY_FULL,
+    )
+    tls_roots: Path | None = setting(
+        values.path, "Root certificates for the target's certificate, PEM; the public ones if absent.", default=None
+    )
+    catalogue: AccountSettings | None = setting(
+        values.table(AccountSettings),
+        "Account with which the gate reads the catalogue; the first role's if absent.",
+        default=None,
+    )
+    labels: tuple[tuple[str, str], ...] = setting(values.labels, "Labels for policies.", default=())
+    roles: tuple[RoleSettings, ...] = setting(values.tables(RoleSettings), "The roles, in order of preference.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything the file says. `path` is the file, `digest` the SHA-256 of its content, as in evidence."""
+
+    gate: GateSettings = setting(values.table(GateSettings), "")
+    evidence: EvidenceSettings = setting(values.table(EvidenceSettings), "")
+    policy: PolicySettings = setting(values.table(PolicySettings), "")
+    limits: LimitSettings = setting(values.table(LimitSettings), "", default=LimitSettings())
+    targets: tuple[TargetSettings, ...] = setting(values.tables(TargetSettings), "", default=())
+    path: Path
+    digest: str
+
+    @property
+    def store_path(self) -> Path:
+        """File of the embedded store."""
+        return self.gate.data / "gatebook.db"
+
+    @property
+    def journal_path(self) -> Path:
+        """Folder of the journals, one sub-folder per writer."""
+        return self.gate.data / "journal"
+
+    @property
+    def recordings_path(self) -> Path:
+        """Folder of the recordings."""
+        return self.gate.data / "recordings"
