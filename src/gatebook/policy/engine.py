@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine: a policy set loaded strictly, and its answer to "may this subject do these accesses".
+
+Deny is what one gets by doing nothing: no permit, no access, an error in any policy, a context that does not fit the
+schema all mean no. `forbid` wins. Source: Cedar 4 authorisation semantics; the one trap in them is that a forbid
+which errors is skipped, hence every error here refuses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from cedarpy import AuthzResult, Entities, PolicySet, is_authorized_batch, validate_policies
+
+from gatebook.model.decision import Decision, Result
+from gatebook.model.ids import PolicyId
+from gatebook.model.operation import Access, ObjectKind, ObjectRef
+from gatebook.model.principal import Principal
+from gatebook.policy.entities import KindOf, actors, object_entities, object_uid, parent_of, principal_entities
+from gatebook.policy.faults import PolicyFault, Problem
+from gatebook.policy.schema import SCHEMA
+from gatebook.policy.scope import Reach, reach_of
+from gatebook.policy.source import Policy, parse_policies
+from gatebook.policy.words import needed, refusal_reason
+
+Fact = bool | int | str | datetime
+
+# LIMIT: reasons of one policy shown by the validator; it repeats itself once per entity type.
+_REASONS: Final = 3
+# The worst wins: what the client is told when several accesses are denied for different reasons.
+_CODES: Final = ("policy.error", "policy.opaque", "policy.denied", "policy.unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came of one access: the policies that determined it, and if it is not permitted, why."""
+
+    access: Access
+    permitted: bool
+    policies: tuple[PolicyId, ...]
+    code: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One access with every policy that says anything about it, and what is missing if it is not permitted."""
+
+    access: Access
+    permitted: bool
+    permits: tuple[PolicyId, ...]
+    forbids: tuple[PolicyId, ...]
+    reason: str
+    needed: str
+
+
+def load(texts: Mapping[str, str]) -> Engine:
+    """Load policy files (name -> text).
+
+    PolicyFault with every problem of every file: syntax, schema, ids, annotations that cannot be enforced.
+    """
+    policies, problems = parse_policies(texts)
+    if not problems:
+        problems.extend(_schema_problems(policies))
+    if problems:
+        raise PolicyFault(tuple(sorted(problems)))
+    return Engine(policies, _hash(texts))
+
+
+def _hash(texts: Mapping[str, str]) -> str:
+    """SHA-256 over the sorted (name, text) pairs, each part preceded by its length in bytes."""
+    digest = hashlib.sha256()
+    for pair in sorted(texts.items()):
+        for part in pair:
+            data = part.encode()
+            digest.update(f"{len(data)}:".encode())
+            digest.update(data)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _schema_problems(policies: Sequence[Policy]) -> Iterator[Problem]:
+    by_number: dict[str, list[str]] = {}
+    for error in validate_policies(_joined(policies), SCHEMA).errors:
+        number = error.policy_id or ""
+        reason = " ".join(error.error.split()).removeprefix(f"for policy `{number}`, ")
+        by_number.setdefault(number, []).append(reason)
+    for number, reasons in by_number.items():
+        index = int(number.removeprefix("policy") or 0)
+        more = f" (and {len(reasons) - _REASONS} more)" if len(reasons) > _REASONS else ""
+        policy = policies[index]
+        yield Problem(policy.file, policy.line, "; ".join(reasons[:_REASONS]) + more, "see docs/reference/policy.md")
+
+
+def _joined(policies: Sequence[Policy]) -> str:
+    """All policies as one text; Cedar then numbers them `policy0`, `policy1`, ... in this order."""
+    return "\n".join(policy.text for policy in policies)
+
+
+class Engine:
+    """A loaded policy set. Immutable; every method may be called at any time and is pure."""
+
+    def __init__(self, policies: Sequence[Policy], policy_hash: str) -> None:
+        """Use `load`; this takes policies that were checked."""
+        self.hash: Final = policy_hash
+        self.policies: Final = tuple(policies)
+        self._set = PolicySet.from_str(_joined(policies))
+        self._ids = {f"policy{number}": policy.id for number, policy in enumerate(policies)}
+        self._by_id = {policy.id: policy for policy in policies}
+        self._reaches: tuple[tuple[Policy, Reach], ...] = tuple((policy, reach_of(policy)) for policy in policies)
+        self.mentions_columns: Final = any(reach.mentions_columns for _, reach in self._reaches)
+
+    def message(self, policy: PolicyId) -> str:
+        """The policy's `@message`, or empty."""
+        return self._by_id[policy].annotations.get("message", "")
+
+    def hint(self, policy: PolicyId) -> str:
+        """The policy's `@hint`, or empty."""
+        return self._by_id[policy].annotations.get("hint", "")
+
+    def decide(
+        self,
+        principal: Principal,
+        accesses: Sequence[Access],
+        context: Mapping[str, Fact],
+        kind_of: KindOf = lambda _ref: "unknown",
+    ) -> Decision:
+        """Decide one statement: allowed only if every access is.
+
+        `context` holds the members of `Operation` in the schema (`now` an aware datetime); `kind_of` tells the
+        kind of a relation for `resource.kind`. Never raises for what a client sent.
+        """
+        results = self.evaluate(principal, accesses, context, kind_of)
+        denied = [result for result in results if not result.permitted]
+        determining = sorted({policy for result in denied or results for policy in result.policies})
+        allowed = bool(results) and not denied
+        code = next((code for code in _CODES if any(result.code == code for result in denied)), "policy.denied")
+        reasons = [result.reason for result in denied] or ([] if allowed else ["nothing to judge"])
+        return Decision(
+            result=Result.ALLOW if allowed else Result.REFUSE,
+            policies=tuple(determining),
+            policy_hash=self.hash,
+            reasons=tuple(dict.fromkeys(reasons)),
+            denied=tuple(result.access for result in denied),
+            code="" if allowed else code,
+            time_dependent=self.is_time_dependent(principal, accesses),
+        )
+
+    def evaluate(
+        self,
+        principal: Principal,
+        accesses: Sequence[Access],
+        context: Mapping[str, Fact],
+        kind_of: KindOf = lambda _ref: "unknown",
+    ) -> list[Evaluation]:
+        """Judge each access on its own, then let permitted columns stand for their relation; order as given."""
+        raw = self._raw(principal, accesses, context, kind_of, self._set)
+        results = [self._judge(principal, access, answers) for access, answers in zip(accesses, raw, strict=True)]
+        return _with_columns(results)
+
+    def is_time_dependent(self, principal: Principal, accesses: Sequence[Access]) -> bool:
+        """Whether a policy that could apply reads what changes from message to message."""
+        subjects = _closure(principal)
+        actions = {access.action for access in accesses}
+        return any(
+            reach.reads_volatile and any(reach.could_concern(subjects, action) for action in actions)
+            for _, reach in self._reaches
+        )
+
+    def explain(
+        self,
+        principal: Principal,
+        accesses: Sequence[Access],
+        context: Mapping[str, Fact],
+        kind_of: KindOf = lambda _ref: "unknown",
+    ) -> list[Explained]:
+        """Tell per access every policy that permits or forbids it. Slow: each policy is asked alone."""
+        permits: list[list[PolicyId]] = [[] for _ in accesses]
+        forbids: list[list[PolicyId]] = [[] for _ in accesses]
+        for policy in self.policies:
+            alone = PolicySet.from_str(policy.text)
+            kept = forbids if policy.is_forbid else permits
+            for index, answers in enumerate(self._raw(principal, accesses, context, kind_of, alone)):
+                if any(answer.diagnostics.reasons for answer in answers):
+                    kept[index].append(policy.id)
+        results = self.evaluate(principal, accesses, context, kind_of)
+        return [
+            Explained(
+                access=result.access,
+                permitted=result.permitted,
+                permits=tuple(permits[index]),
+                forbids=tuple(forbids[index]),
+                reason=result.reason,
+                needed="" if result.permitted else needed(result.access, tuple(forbids[index])),
+            )
+            for index, result in enumerate(results)
+        ]
+
+    def _raw(
+        self,
+        principal: Principal,
+        accesses: Sequence[Access],
+        context: Mapping[str, Fact],
+        kind_of: KindOf,
+        policies: PolicySet,
+    ) -> list[list[AuthzResult]]:
+        """Ask Cedar: per access, one answer per actor."""
+        entities = principal_entities(principal) + object_entities((access.object for access in accesses), kind_of)
+        slice_ = Entities.from_json_str(msgspec.json.encode(entities).decode())
+        members = {name: _cedar(value) for name, value in context.items()}
+        who = actors(principal)
+        requests = [
+            {
+                "principal": actor,
+                "action": {"type": "Action", "id": access.action},
+                "resource": object_uid(access.object),
+                "context": members,
+            }
+            for access in accesses
+            for actor in who
+        ]
+        answers = is_authorized_batch(requests, policies, slice_, SCHEMA)
+        return [answers[start : start + len(who)] for start in range(0, len(answers), len(who))]
+
+    def _judge(self, principal: Principal, access: Access, answers: Sequence[AuthzResult]) -> Evaluation:
+        """One access over all actors: every one must be permitted, and no policy may have failed."""
+        refusing = [answer for answer in answers if not answer.allowed]
+        errors = [error for answer in answers for error in answer.diagnostics.errors]
+        names = {reason for answer in refusing or answers for reason in answer.diagnostics.reasons}
+        policies = tuple(sorted(self._ids[name] for name in names))
+        if errors:
+            reason = f"a policy could not be evaluated: {' '.join(errors[0].split())[:300]}"
+            return Evaluation(access, permitted=False, policies=policies, code="policy.error", reason=reason)
+        if refusing:
+            words = [(policy, self.message(policy)) for policy in policies]
+            code = "policy.denied"
+            if access.action == "opaque":
+                code = "policy.opaque"
+            elif access.object.kind is ObjectKind.UNKNOWN and not policies:
+                code = "policy.unknown"
+            return Evaluation(access, permitted=False, policies=policies, code=code, reason=refusal_reason(access, words))
+        if access.object.kind is ObjectKind.UNKNOWN and (guards := self._guards(principal, access)):
+            shown = ", ".join(f"`{policy}`" for policy in guards)
+            reason = f"`{access.object.path[-1]}` cannot be resolved, and might be what {shown} protects"
+            return Evaluation(access, permitted=False, policies=guards, code="policy.unknown", reason=reason)
+        return Evaluation(access, permitted=True, policies=policies)
+
+    def _guards(self, principal: Principal, access: Access) -> tuple[PolicyId, ...]:
+        """Forbids on something inside the database: an unresolved name might be just that."""
+        subjects = _closure(principal)
+        database = parent_of(access.object)
+        return tuple(
+            policy.id
+            for policy, reach in self._reaches
+            if policy.is_forbid
+            and reach.could_concern(subjects, access.action)
+            and database is not None
+            and reach.could_protect(database)
+        )
+
+
+def _with_columns(results: list[Evaluation]) -> list[Evaluation]:
+    """Join relations with their columns.
+
+    A relation is permitted if it is itself, or if all columns of it that the statement uses are (a grant on columns)
+    and nothing forbids the relation. A column needs no permit of its own where the relation has one; a forbid on it
+    holds in any case.
+    """
+    columns: dict[tuple[str, ObjectRef], list[Evaluation]] = {}
+    relations = {(result.access.action, result.access.object): result for result in results}
+    for result in results:
+        if result.access.object.kind is ObjectKind.COLUMN and (parent := parent_of(result.access.object)):
+            columns.setdefault((result.access.action, parent), []).append(result)
+    if not columns:
+        return results
+    joined: list[Evaluation] = []
+    for result in results:
+        key = (result.access.action, result.access.object)
+        parent = parent_of(result.access.object) if result.access.object.kind is ObjectKind.COLUMN else None
+        whole = relations.get((result.access.action, parent)) if parent else None
+        if _lacks_permit(result) and all(part.permitted for part in columns.get(key, [])) and key in columns:
+            ids = tuple(sorted({policy for part in columns[key] for policy in part.policies}))
+            joined.append(Evaluation(result.access, permitted=True, policies=ids))
+        elif _lacks_permit(result) and whole is not None and whole.permitted:
+            joined.append(Evaluation(result.access, permitted=True, policies=whole.policies))
+        else:
+            joined.append(result)
+    return joined
+
+
+def _lacks_permit(result: Evaluation) -> bool:
+    return not result.permitted and result.code == "policy.denied" and not result.policies
+
+
+def _closure(principal: Principal) -> frozenset[tuple[str, str]]:
+    """Everything that the scope of a policy could name to mean one of the actors."""
+    uids = [*actors(principal), *({"type": "Group", "id": group} for group in principal.groups)]
+    return frozenset((uid["type"], uid["id"]) for uid in uids)
+
+
+def _cedar(value: Fact) -> bool | int | str | dict[str, dict[str, str]]:
+    if isinstance(value, datetime):
+        text = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+        return {"__extn": {"fn": "datetime", "arg": text}}
+    return value
