@@ -511,4 +511,11 @@ pub trait Conversation: Send {
 
     /// True once [`Command::End`] was given.
     fn is_over(&self) -> bool;
+
+    /// Whether ending now would cut nothing short: before the login, and between operations
+    /// outside a transaction. A gate that stops ends such sessions at once and gives the others
+    /// time.
+    fn is_idle(&self) -> bool {
+        false
+    }
 }
