@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builders of the entries that Python writes, one per kind; the moment and the writer are passed in.
+
+Each returns the bytes of a leaf; EntryFault if what was passed does not fit into one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gatebook.evidence.entry import Leaf, Value, encode_leaf, format_time
+from gatebook.evidence.events import VERSION
+from gatebook.evidence.parts import checks_part, claimed_part, identity_part, subject_part
+from gatebook.model.credential import KeyRecord, Person
+from gatebook.model.principal import Identified, NotIdentified, Subject
+
+MAX_LISTED = 1000  # LIMIT: ids and file names in one leaf; `more` counts the rest
+MAX_WORDS = 1024  # LIMIT: characters of words in a leaf
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What every entry starts with: whose journal, and when (aware)."""
+
+    writer: str
+    now: datetime
+
+
+def gateway_start(stamp: Stamp, *, version: str, policy_hash: str, config_hash: str) -> bytes:
+    """Say that the gate takes connections from now on."""
+    return _leaf(stamp, "gateway.start", {"version": version, "policy": policy_hash, "config": config_hash})
+
+
+def gateway_stop(stamp: Stamp, *, cause: str, sessions: int) -> bytes:
+    """Say that the gate stops; `sessions` were alive when it was told to."""
+    return _leaf(stamp, "gateway.stop", {"cause": cause, "sessions": sessions})
+
+
+def heartbeat(stamp: Stamp, *, sessions: int, entries: int, clock_synchronised: bool) -> bytes:
+    """Say that the gate lives and how many entries its journal has."""
+    clock = "synchronised" if clock_synchronised else "unknown"
+    return _leaf(stamp, "heartbeat", {"sessions": sessions, "journal": entries, "clock": clock})
+
+
+def authn(
+    stamp: Stamp, answer: Identified | NotIdentified, *, user: str, database: str, source: Leaf, target: str = ""
+) -> bytes:
+    """Say that somebody tried to log in: `user` and `database` as claimed; `target` if one of that name is known."""
+    members: Leaf = {
+        "checks": checks_part(answer.checks),
+        "claimed": claimed_part(user, database),
+        "source": source,
+    }
+    if target:
+        members["target"] = target
+    match answer:
+        case Identified():
+            members["result"] = "accepted"
+            members["credential"] = answer.principal.credential
+            members["identity"] = identity_part(answer.principal)
+        case NotIdentified():
+            members["result"] = "refused"
+            members["failed"] = answer.failed
+            if answer.credential:
+                members["credential"] = answer.credential
+    return _leaf(stamp, "authn", members)
+
+
+def policy_loaded(stamp: Stamp, *, digest: str, files: Iterable[str], previous: str = "") -> bytes:
+    """Say that this policy set decides from now on."""
+    return _leaf(stamp, "policy.loaded", _loaded(digest, files, previous))
+
+
+def config_loaded(stamp: Stamp, *, digest: str, files: Iterable[str], previous: str = "") -> bytes:
+    """Say that this configuration holds from now on."""
+    return _leaf(stamp, "config.loaded", _loaded(digest, files, previous))
+
+
+def key_created(stamp: Stamp, key: KeyRecord, *, by: str) -> bytes:
+    """Say that an API key was made; `by` is who ran the command, as the operating system knows them."""
+    return _leaf(stamp, "key.created", _key(key, by) | {"groups": list(key.groups)})
+
+
+def key_revoked(stamp: Stamp, key: KeyRecord, *, by: str) -> bytes:
+    """Say that an API key is dead from now on."""
+    return _leaf(stamp, "key.revoked", _key(key, by))
+
+
+def person_added(stamp: Stamp, person: Person, *, by: str) -> bytes:
+    """Say that a person is known from now on."""
+    return _leaf(stamp, "person.added", {"person": subject_part(person.subject), "admin": person.admin, "by": by})
+
+
+def person_disabled(stamp: Stamp, subject: Subject, *, by: str) -> bytes:
+    """Say that a person, and every key they own, is shut out from now on."""
+    return _leaf(stamp, "person.disabled", {"person": subject_part(subject), "by": by})
+
+
+def evidence_viewed(stamp: Stamp, *, by: str, session: str, purpose: str, form: str) -> bytes:
+    """Say that somebody looked at private parts or a recording."""
+    words: Leaf = {"by": by, "session": session, "purpose": purpose[:MAX_WORDS], "form": form}
+    return _leaf(stamp, "evidence.viewed", words)
+
+
+def session_lost(stamp: Stamp, *, session: str, last_seq: int | None, open_operations: Sequence[str]) -> bytes:
+    """Say that a session ended with its gateway; `last_seq` is the last there is, `open_operations` have no outcome."""
+    members: Leaf = {"session": session, "cause": "gateway lost", "open": list(open_operations[:MAX_LISTED])}
+    if len(open_operations) > MAX_LISTED:
+        members["open_more"] = len(open_operations) - MAX_LISTED
+    if last_seq is not None:
+        members["last_seq"] = last_seq
+    return _leaf(stamp, "session.lost", members)
+
+
+def recording_chunk(
+    stamp: Stamp, *, session: str, index: int, digest: str, stored: int, plain: int, frames: int
+) -> bytes:
+    """Say that a chunk of a recording is in the kernel; `stored` and `plain` are bytes."""
+    numbers: Leaf = {"index": index, "bytes": stored, "plain": plain, "frames": frames}
+    return _leaf(stamp, "recording.chunk", {"session": session, "sha256": digest} | numbers)
+
+
+def recording_sealed(stamp: Stamp, *, session: str, chunks: int, frames: int, plain: int, root: str) -> bytes:
+    """Say that a recording is complete."""
+    numbers: Leaf = {"chunks": chunks, "frames": frames, "plain": plain}
+    return _leaf(stamp, "recording.sealed", {"session": session, "root": root} | numbers)
+
+
+def failure(stamp: Stamp, *, what: str, action: str) -> bytes:
+    """Say that something the operator owns failed; `action` is what the gate did about it."""
+    return _leaf(stamp, "failure", {"what": what[:MAX_WORDS], "action": action[:MAX_WORDS]})
+
+
+def _leaf(stamp: Stamp, event: str, members: Leaf) -> bytes:
+    common: Leaf = {"event": event, "time": format_time(stamp.now), "v": VERSION, "writer": stamp.writer}
+    return encode_leaf(common | members)
+
+
+def _loaded(digest: str, files: Iterable[str], previous: str) -> Leaf:
+    names: list[Value] = [*sorted(files)]
+    members: Leaf = {"hash": digest, "files": names[:MAX_LISTED]}
+    if len(names) > MAX_LISTED:
+        members["files_more"] = len(names) - MAX_LISTED
+    if previous:
+        members["previous"] = previous
+    return members
+
+
+def _key(key: KeyRecord, by: str) -> Leaf:
+    return {
+        "key": key.id,
+        "agent": subject_part(key.agent),
+        "owner": subject_part(key.owner),
+        "by": by,
+        "expires": format_time(key.expires_at),
+    }
