@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The carrier as its owner sees it: start, listen, answer the desk, end sessions, stop.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gatebook_wire::{Admission, Answer, Cause};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+
+use crate::clock::{micros, Clock};
+use crate::desk::Desk;
+use crate::error::CarrierError;
+use crate::journal::Journal;
+use crate::listener::{ListenSpec, Listener};
+use crate::parser::{self, ParseHook};
+use crate::recorder::Recorder;
+use crate::registry::Registry;
+use crate::shared::{Counts, Shared, Tally};
+use crate::tls::UpstreamTls;
+
+/// Threads for name look-ups, which block.
+const BLOCKING_THREADS: usize = 8;
+/// LIMIT: closing all sessions after the drain: last bytes, goodbyes and seals.
+const CLOSE: Duration = Duration::from_secs(12);
+
+/// How a carrier is set up.
+pub struct Options {
+    /// Folder of the recordings.
+    pub recordings: PathBuf,
+    /// Writer id of the journal.
+    pub writer: String,
+    /// I/O threads; 0 means as many as there are cores.
+    pub threads: usize,
+    /// How long the desk may take for an answer.
+    pub desk_deadline: Duration,
+    /// Bytes that may wait for the recorder.
+    pub record_queue_bytes: usize,
+    /// Connections that may be without a login at once.
+    pub before_login: usize,
+    /// Parses a question before it queues.
+    pub parse: ParseHook,
+}
+
+/// Sockets and threads of one process. All methods may be called from any thread that is not
+/// one of its own.
+pub struct Carrier {
+    shared: Arc<Shared>,
+    /// `None` once stopped.
+    runtime: Mutex<Option<Runtime>>,
+    listeners: Mutex<Vec<Listener>>,
+}
+
+impl Carrier {
+    /// Starts the threads; nothing is listened on yet.
+    pub fn start(journal: Arc<Journal>, options: Options) -> Result<Self, CarrierError> {
+        let words = |error: std::io::Error| CarrierError::new(format!("cannot start: {error}"));
+        let desk = Arc::new(Desk::new().map_err(words)?);
+        parser::start(&desk, &options.parse).map_err(words)?;
+        let threads = match options.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads)
+            .max_blocking_threads(BLOCKING_THREADS)
+            .thread_name("gatebook-io")
+            .enable_all()
+            .build()
+            .map_err(words)?;
+        let recorder = Recorder::start(
+            &options.recordings,
+            Arc::clone(&journal),
+            &options.writer,
+            options.record_queue_bytes,
+        );
+        let shared = Arc::new(Shared {
+            clock: Clock::default(),
+            desk,
+            registry: Registry::default(),
+            journal,
+            recorder,
+            upstream_tls: UpstreamTls::default(),
+            desk_deadline_us: micros(options.desk_deadline),
+            before_login: Arc::new(Semaphore::new(options.before_login)),
+            tally: Tally::default(),
+        });
+        Ok(Self { shared, runtime: Mutex::new(Some(runtime)), listeners: Mutex::default() })
+    }
+
+    /// Binds and accepts; listener id (from 0) and port.
+    pub fn listen(&self, spec: ListenSpec) -> Result<(u32, u16), CarrierError> {
+        let runtime = lock(&self.runtime);
+        let Some(runtime) = runtime.as_ref() else {
+            return Err(CarrierError::new("the carrier is stopped"));
+        };
+        let mut listeners = lock(&self.listeners);
+        let id = u32::try_from(listeners.len())
+            .map_err(|_| CarrierError::new("there are too many listeners"))?;
+        let start = Listener::start(id, spec, Arc::clone(&self.shared));
+        let (listener, port) = runtime.block_on(start)?;
+        listeners.push(listener);
+        Ok((id, port))
+    }
+
+    /// New connections of a listener use this certificate.
+    pub fn reload_tls(&self, id: u32, certificate: &[u8], key: &[u8]) -> Result<(), CarrierError> {
+        let listeners = lock(&self.listeners);
+        let listener = usize::try_from(id).ok().and_then(|id| listeners.get(id));
+        listener
+            .ok_or_else(|| CarrierError::new(format!("there is no listener {id}")))?
+            .reload(certificate, key)
+    }
+
+    /// The queue to Python.
+    pub fn desk(&self) -> &Desk {
+        &self.shared.desk
+    }
+
+    /// Lets a connection in; false if nobody waits for that any more.
+    pub fn admit(&self, ticket: u64, admission: Admission) -> bool {
+        self.shared.desk.admit(ticket, admission, &self.shared.registry)
+    }
+
+    /// Answers a ticket; false if nobody waits for that any more.
+    pub fn answer(&self, ticket: u64, answer: Answer) -> bool {
+        self.shared.desk.answer(ticket, answer)
+    }
+
+    /// Ends a live session; false if it is not here.
+    pub fn end(&self, session: &str, cause: Cause) -> bool {
+        self.shared.registry.end(session, cause)
+    }
+
+    /// The counters now.
+    pub fn counts(&self) -> Counts {
+        self.shared.counts()
+    }
+
+    /// Stops accepting, ends idle sessions at once and the others when they are idle or `drain`
+    /// is over, seals recordings. Blocks; the desk is served meanwhile. A second call does
+    /// nothing.
+    pub fn stop(&self, drain: Duration) {
+        let Some(runtime) = lock(&self.runtime).take() else { return };
+        lock(&self.listeners).clear();
+        let registry = &self.shared.registry;
+        registry.tell_all(|mailbox| mailbox.drain());
+        runtime.block_on(async {
+            if tokio::time::timeout(drain, registry.empty()).await.is_ok() {
+                return;
+            }
+            registry.tell_all(|mailbox| mailbox.end(Cause::of("gate stopping")));
+            let _ = tokio::time::timeout(CLOSE, registry.empty()).await;
+        });
+        self.shared.desk.close();
+        runtime.shutdown_timeout(Duration::from_secs(1));
+    }
+}
+
+impl Drop for Carrier {
+    /// Without [`Carrier::stop`]: connections are cut, as if the process had ended.
+    fn drop(&mut self) {
+        self.shared.desk.close();
+        if let Some(runtime) = lock(&self.runtime).take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

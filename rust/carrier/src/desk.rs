@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The desk's side of the carrier: what sessions ask, what Python has to know, and the answers.
+//!
+//! Sessions put and never wait. Python is woken by a descriptor, drains, and answers by ticket.
+//! Questions take turns between principals, twice: before the parser and before Python. A ticket
+//! that is spent, forgotten or of another kind answers nothing.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use gatebook_wire::{Admission, Answer, Ended, Hello, Question};
+
+use crate::fair::Fair;
+use crate::mailbox::Mailbox;
+use crate::parser::Parsed;
+use crate::registry::Registry;
+
+/// LIMIT: tickets open at once over all sessions; the next one is answered with silence.
+pub(crate) const OPEN_TICKETS: usize = 10_000;
+/// LIMIT: notices that nobody drains; ends of connections that never became a session are
+/// dropped behind it, ends of sessions are as many as Python admitted.
+const WAITING_NOTICES: usize = 10_000;
+/// LIMIT: different faults remembered so that each is told once.
+const KNOWN_FAULTS: usize = 1_000;
+
+/// A connection that wants to become a session.
+#[derive(Debug)]
+pub struct Greeting {
+    /// Listener id.
+    pub listener: u32,
+    /// Address and port of the peer.
+    pub peer: (String, u16),
+    /// What it said.
+    pub hello: Hello,
+}
+
+/// What a session puts to the desk.
+#[derive(Debug)]
+pub enum Asked {
+    /// May this connection become a session?
+    Hello(Box<Greeting>),
+    /// May this message run?
+    Question(Arc<Question>),
+}
+
+/// What Python drains.
+#[derive(Debug)]
+pub enum Item {
+    /// Answer with [`Desk::admit`] or [`Answer::Refused`].
+    Hello(u64, Box<Greeting>),
+    /// Answer with [`Answer::Verdict`].
+    Question(u64, Arc<Question>, Parsed),
+    /// A connection is over.
+    Ended(Box<Ended>),
+    /// Nobody waits for this ticket any more.
+    Forgotten(u64),
+    /// A statement of this session may have changed its database's catalogue.
+    CatalogueChanged(String),
+    /// Something for the operator: what, and a note.
+    Fault(String, String),
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Waits for the parser, or is being parsed.
+    Unparsed(Arc<Question>),
+    /// Waits for Python.
+    Ready(Item),
+    /// Python has it.
+    Drained,
+}
+
+#[derive(Debug)]
+struct Open {
+    mailbox: Arc<Mailbox>,
+    /// The conversation's own ticket.
+    local: u64,
+    key: Arc<str>,
+    is_hello: bool,
+    stage: Stage,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    open: HashMap<u64, Open>,
+    unparsed: Fair,
+    ready: Fair,
+    notices: VecDeque<Item>,
+    faults: HashSet<(String, String)>,
+    signalled: bool,
+    closed: bool,
+    asked: u64,
+    silenced: u64,
+}
+
+/// The queue between sessions and Python. All methods may be called from any thread.
+#[derive(Debug)]
+pub struct Desk {
+    state: Mutex<State>,
+    parse: Condvar,
+    /// Holds one byte while something waits.
+    bell: UnixStream,
+    ear: UnixStream,
+}
+
+impl Desk {
+    /// An empty desk; fails only where the process has no descriptors left.
+    pub(crate) fn new() -> io::Result<Self> {
+        let (bell, ear) = UnixStream::pair()?;
+        bell.set_nonblocking(true)?;
+        ear.set_nonblocking(true)?;
+        Ok(Self { state: Mutex::default(), parse: Condvar::new(), bell, ear })
+    }
+
+    /// Readable while something waits in [`Desk::drain`].
+    pub fn descriptor(&self) -> RawFd {
+        self.ear.as_raw_fd()
+    }
+
+    /// Takes up to `most` things, notices and asks in turn, asks fair over principals.
+    pub fn drain(&self, most: usize) -> Vec<Item> {
+        let mut state = self.lock();
+        let mut drained = Vec::new();
+        while drained.len() < most {
+            let before = drained.len();
+            drained.extend(state.notices.pop_front());
+            if drained.len() < most {
+                drained.extend(state.next_ready());
+            }
+            if drained.len() == before {
+                break;
+            }
+        }
+        if state.signalled && state.notices.is_empty() && state.ready.is_empty() {
+            state.signalled = false;
+            // One byte at most was rung; a failed read leaves a descriptor that wakes once more.
+            let _ = (&self.ear).read(&mut [0; 8]);
+        }
+        drained
+    }
+
+    /// Lets a connection in and makes it known to `end` under its session id.
+    pub(crate) fn admit(&self, ticket: u64, admission: Admission, registry: &Registry) -> bool {
+        let mut state = self.lock();
+        let Some(open) = state.open.remove(&ticket) else { return false };
+        drop(state);
+        if !open.is_hello {
+            return open.mailbox.answer(open.local, Answer::Silence);
+        }
+        registry.name(&admission.session, &open.mailbox);
+        open.mailbox.answer(open.local, Answer::Admitted(Box::new(admission)))
+    }
+
+    /// Answers a ticket; an answer of the wrong kind is silence. False if nobody waits.
+    pub(crate) fn answer(&self, ticket: u64, answer: Answer) -> bool {
+        let mut state = self.lock();
+        let Some(open) = state.open.remove(&ticket) else { return false };
+        drop(state);
+        let fits = match &answer {
+            Answer::Admitted(_) | Answer::Refused(_) => open.is_hello,
+            Answer::Verdict(_) => !open.is_hello,
+            Answer::Silence => true,
+        };
+        open.mailbox.answer(open.local, if fits { answer } else { Answer::Silence })
+    }
+
+    /// Puts an ask; `None` if too much waits, which the caller answers with silence.
+    ///
+    /// `key` is who takes turns: the principal, or the peer before it is known.
+    pub(crate) fn ask(
+        &self,
+        mailbox: &Arc<Mailbox>,
+        local: u64,
+        key: Arc<str>,
+        asked: Asked,
+    ) -> Option<u64> {
+        let mut state = self.lock();
+        state.asked += 1;
+        if state.closed || state.open.len() >= OPEN_TICKETS {
+            state.silenced += 1;
+            return None;
+        }
+        state.next += 1;
+        let ticket = state.next;
+        let mailbox = Arc::clone(mailbox);
+        let (is_hello, stage) = match asked {
+            Asked::Hello(greeting) => (true, Stage::Ready(Item::Hello(ticket, greeting))),
+            Asked::Question(question) => (false, Stage::Unparsed(question)),
+        };
+        if is_hello {
+            state.ready.push(&key, ticket);
+            self.ring(&mut state);
+        } else {
+            state.unparsed.push(&key, ticket);
+            self.parse.notify_one();
+        }
+        state.open.insert(ticket, Open { mailbox, local, key, is_hello, stage });
+        Some(ticket)
+    }
+
+    /// Nobody waits for this ticket any more; Python is told only if it has it.
+    pub(crate) fn forget(&self, ticket: u64) {
+        let mut state = self.lock();
+        let Some(open) = state.open.remove(&ticket) else { return };
+        match open.stage {
+            Stage::Unparsed(_) => state.unparsed.remove(&open.key, ticket),
+            Stage::Ready(_) => state.ready.remove(&open.key, ticket),
+            Stage::Drained => self.notice(&mut state, Item::Forgotten(ticket)),
+        }
+    }
+
+    /// Counts a ticket whose deadline passed, and forgets it.
+    pub(crate) fn give_up(&self, ticket: u64) {
+        self.lock().silenced += 1;
+        self.forget(ticket);
+    }
+
+    /// The next question for a parser thread; blocks, `None` once the desk is closed.
+    pub(crate) fn next_unparsed(&self) -> Option<(u64, Arc<Question>)> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            while let Some(ticket) = state.unparsed.pop() {
+                if let Some(Open { stage: Stage::Unparsed(question), .. }) = state.open.get(&ticket)
+                {
+                    return Some((ticket, Arc::clone(question)));
+                }
+            }
+            state = self.parse.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A question is parsed, or its time for that is over: it waits for Python now. The first of
+    /// the two counts.
+    pub(crate) fn parsed(&self, ticket: u64, parsed: Parsed) {
+        let mut state = self.lock();
+        let Some(open) = state.open.get_mut(&ticket) else { return };
+        let Stage::Unparsed(question) = &open.stage else { return };
+        let question = Arc::clone(question);
+        open.stage = Stage::Ready(Item::Question(ticket, question, parsed));
+        let key = Arc::clone(&open.key);
+        state.unparsed.remove(&key, ticket);
+        state.ready.push(&key, ticket);
+        self.ring(&mut state);
+    }
+
+    /// A connection is over.
+    pub(crate) fn ended(&self, ended: Box<Ended>) {
+        let mut state = self.lock();
+        if !ended.session.is_empty() || state.notices.len() < WAITING_NOTICES {
+            self.notice(&mut state, Item::Ended(ended));
+        }
+    }
+
+    /// The catalogue of this session's database may have changed.
+    pub(crate) fn catalogue_changed(&self, session: String) {
+        let mut state = self.lock();
+        if state.notices.len() < WAITING_NOTICES {
+            self.notice(&mut state, Item::CatalogueChanged(session));
+        }
+    }
+
+    /// Tells the operator, once per what and note. True the first time.
+    pub(crate) fn fault(&self, what: &str, note: &str) -> bool {
+        let mut state = self.lock();
+        let fault = (what.to_owned(), note.to_owned());
+        if state.faults.len() >= KNOWN_FAULTS || !state.faults.insert(fault.clone()) {
+            return false;
+        }
+        self.notice(&mut state, Item::Fault(fault.0, fault.1));
+        true
+    }
+
+    /// Nothing is asked any more; parser threads end. What waits can still be drained.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.parse.notify_all();
+    }
+
+    /// Asks so far, silences so far, tickets open now.
+    pub(crate) fn counts(&self) -> (u64, u64, usize) {
+        let state = self.lock();
+        (state.asked, state.silenced, state.open.len())
+    }
+
+    fn notice(&self, state: &mut State, item: Item) {
+        state.notices.push_back(item);
+        self.ring(state);
+    }
+
+    fn ring(&self, state: &mut State) {
+        if !state.signalled {
+            // The socket is empty, so one byte always fits.
+            state.signalled = (&self.bell).write(&[1]).is_ok();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn next_ready(&mut self) -> Option<Item> {
+        while let Some(ticket) = self.ready.pop() {
+            let Some(open) = self.open.get_mut(&ticket) else { continue };
+            if let Stage::Ready(item) = std::mem::replace(&mut open.stage, Stage::Drained) {
+                return Some(item);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // tests fail by panicking
+mod tests {
+    use super::*;
+    use std::task::{Context, Poll, Waker};
+
+    use crate::mailbox::Letter;
+
+    fn desk() -> (Desk, Arc<Mailbox>) {
+        (Desk::new().unwrap(), Arc::new(Mailbox::default()))
+    }
+
+    fn ask(desk: &Desk, mailbox: &Arc<Mailbox>, local: u64, who: &str) -> u64 {
+        let question = Arc::new(Question { principal: who.to_owned(), ..Question::default() });
+        desk.ask(mailbox, local, Arc::from(who), Asked::Question(question)).unwrap()
+    }
+
+    fn parse_all(desk: &Desk, count: usize) {
+        for _ in 0..count {
+            let (ticket, _) = desk.next_unparsed().unwrap();
+            desk.parsed(ticket, Parsed::default());
+        }
+    }
+
+    fn letter(mailbox: &Mailbox) -> Option<Letter> {
+        match mailbox.poll(&Context::from_waker(Waker::noop())) {
+            Poll::Ready(letter) => Some(letter),
+            Poll::Pending => None,
+        }
+    }
+
+    fn rung(desk: &Desk) -> bool {
+        desk.lock().signalled
+    }
+
+    #[test]
+    fn questions_take_turns_between_principals() {
+        let (desk, mailbox) = desk();
+        for local in 0..5 {
+            ask(&desk, &mailbox, local, "loud");
+        }
+        ask(&desk, &mailbox, 5, "quiet");
+        parse_all(&desk, 6);
+        let order: Vec<String> = desk
+            .drain(10)
+            .into_iter()
+            .map(|item| match item {
+                Item::Question(_, question, _) => question.principal.clone(),
+                other => format!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(order, ["loud", "quiet", "loud", "loud", "loud", "loud"]);
+    }
+
+    #[test]
+    fn the_descriptor_is_readable_exactly_while_something_waits() {
+        let (desk, mailbox) = desk();
+        assert!(!rung(&desk));
+        ask(&desk, &mailbox, 1, "a");
+        ask(&desk, &mailbox, 2, "a");
+        assert!(!rung(&desk));
+        parse_all(&desk, 2);
+        assert!(rung(&desk));
+        assert_eq!(desk.drain(1).len(), 1);
+        assert!(rung(&desk));
+        assert_eq!(desk.drain(9).len(), 1);
+        assert!(!rung(&desk));
+        assert_eq!((&desk.ear).read(&mut [0; 8]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_ticket_is_answered_once_and_by_its_own_kind() {
+        let (desk, mailbox) = desk();
+        let first = ask(&desk, &mailbox, 41, "a");
+        assert!(desk.answer(first, Answer::Refused(gatebook_wire::Refusal::default())));
+        assert!(!desk.answer(first, Answer::Silence));
+        assert!(matches!(letter(&mailbox), Some(Letter::Answered(41, Answer::Silence))));
+        assert!(letter(&mailbox).is_none());
+    }
+
+    #[test]
+    fn python_hears_of_a_forgotten_ticket_only_if_it_has_it() {
+        let (desk, mailbox) = desk();
+        let unparsed = ask(&desk, &mailbox, 1, "a");
+        desk.forget(unparsed);
+        assert!(desk.drain(9).is_empty());
+        let drained = ask(&desk, &mailbox, 2, "a");
+        parse_all(&desk, 1);
+        assert_eq!(desk.drain(9).len(), 1);
+        desk.forget(drained);
+        assert!(matches!(desk.drain(9).as_slice(), [Item::Forgotten(ticket)] if *ticket == drained));
+    }
+
+    #[test]
+    fn a_parse_that_took_too_long_is_overtaken() {
+        let (desk, mailbox) = desk();
+        let ticket = ask(&desk, &mailbox, 1, "a");
+        let (taken, _) = desk.next_unparsed().unwrap();
+        assert_eq!(taken, ticket);
+        desk.parsed(ticket, Parsed::failed("too slow"));
+        desk.parsed(ticket, Parsed { tree: Some(b"{}".to_vec()), error: String::new() });
+        let items = desk.drain(9);
+        let [Item::Question(_, _, parsed)] = items.as_slice() else {
+            unreachable!("{items:?}");
+        };
+        assert_eq!(parsed, &Parsed::failed("too slow"));
+    }
+
+    #[test]
+    fn too_many_open_tickets_get_silence_at_once() {
+        let (desk, mailbox) = desk();
+        for local in 0..OPEN_TICKETS {
+            ask(&desk, &mailbox, local as u64, "flood");
+        }
+        let question = Asked::Question(Arc::new(Question::default()));
+        assert_eq!(desk.ask(&mailbox, 0, Arc::from("quiet"), question), None);
+        assert_eq!(desk.counts().1, 1);
+    }
+
+    #[test]
+    fn the_same_fault_is_told_once() {
+        let (desk, _) = desk();
+        assert!(desk.fault("journal", "disk full"));
+        assert!(!desk.fault("journal", "disk full"));
+        assert_eq!(desk.drain(9).len(), 1);
+    }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Accepting connections: bound addresses, certificates that can be swapped, one bound on
+//! connections that have not logged in.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use gatebook_wire::Conversation;
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::error::CarrierError;
+use crate::session::Session;
+use crate::shared::Shared;
+use crate::tls;
+
+/// Pause after an accept that failed for want of descriptors or memory.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Makes the conversation of a new connection.
+pub type ConversationMaker = Arc<dyn Fn() -> Box<dyn Conversation> + Send + Sync>;
+
+/// What to listen on and what to speak there.
+pub struct ListenSpec {
+    /// Address or name to bind.
+    pub host: String,
+    /// Port; 0 picks a free one.
+    pub port: u16,
+    /// Certificate chain, PEM; empty where no TLS is spoken, together with `key`.
+    pub certificate: Vec<u8>,
+    /// Private key, PEM.
+    pub key: Vec<u8>,
+    /// The protocol's ALPN names.
+    pub alpn: &'static [&'static [u8]],
+    /// Makes a conversation per connection.
+    pub make: ConversationMaker,
+}
+
+/// TLS of one listener; `None` where it has no certificate.
+pub(crate) type ListenerTls = Arc<RwLock<Option<Arc<ServerConfig>>>>;
+
+/// A bound listener. Dropping it stops accepting.
+pub(crate) struct Listener {
+    alpn: &'static [&'static [u8]],
+    tls: ListenerTls,
+    task: JoinHandle<()>,
+}
+
+impl Listener {
+    /// Binds and starts accepting; the port that was bound.
+    pub(crate) async fn start(
+        id: u32,
+        spec: ListenSpec,
+        shared: Arc<Shared>,
+    ) -> Result<(Self, u16), CarrierError> {
+        let tls = config(&spec.certificate, &spec.key, spec.alpn)?;
+        let words = |error: io::Error| {
+            CarrierError::new(format!("cannot listen on {}:{}: {error}", spec.host, spec.port))
+        };
+        let socket = TcpListener::bind((spec.host.as_str(), spec.port)).await.map_err(words)?;
+        let port = socket.local_addr().map_err(words)?.port();
+        let tls = Arc::new(RwLock::new(tls));
+        let door = Door { id, tls: Arc::clone(&tls), make: spec.make, shared };
+        let task = tokio::spawn(accept(socket, door));
+        Ok((Self { alpn: spec.alpn, tls, task }, port))
+    }
+
+    /// New connections use this certificate; those that are open keep theirs.
+    pub(crate) fn reload(&self, certificate: &[u8], key: &[u8]) -> Result<(), CarrierError> {
+        let fresh = config(certificate, key, self.alpn)?;
+        *self.tls.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn config(
+    certificate: &[u8],
+    key: &[u8],
+    alpn: &[&[u8]],
+) -> Result<Option<Arc<ServerConfig>>, CarrierError> {
+    if certificate.is_empty() && key.is_empty() {
+        return Ok(None);
+    }
+    tls::server_config(certificate, key, alpn).map(Some)
+}
+
+struct Door {
+    id: u32,
+    tls: ListenerTls,
+    make: ConversationMaker,
+    shared: Arc<Shared>,
+}
+
+async fn accept(socket: TcpListener, door: Door) {
+    loop {
+        match socket.accept().await {
+            Ok((stream, peer)) => enter(&door, stream, peer),
+            // The peer gave up before it was accepted.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                door.shared.desk.fault("listener", &error.to_string());
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+}
+
+fn enter(door: &Door, stream: TcpStream, peer: SocketAddr) {
+    let tally = &door.shared.tally;
+    tally.connections.fetch_add(1, Ordering::Relaxed);
+    let Ok(permit) = Arc::clone(&door.shared.before_login).try_acquire_owned() else {
+        tally.turned_away.fetch_add(1, Ordering::Relaxed);
+        return;
+    };
+    // Without it small answers would wait for the peer's acknowledgement; it fails only on a
+    // socket that is gone already.
+    let _ = stream.set_nodelay(true);
+    let tls = door.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let session =
+        Session::new(Arc::clone(&door.shared), (door.make)(), stream, door.id, peer, tls, permit);
+    tokio::spawn(session.run());
+}

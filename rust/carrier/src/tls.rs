@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+//! TLS of both roles: server configuration from PEM, client configuration as admission demands.
+//!
+//! TLS 1.2 and 1.3, ring. No tickets and no early data as server: a session is one connection.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gatebook_wire::{TlsDemand, TlsFacts, TlsVerify};
+use ring::digest::{digest, Context, SHA256};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::{ring as provider, CryptoProvider};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::NoServerSessionStorage;
+use rustls::{
+    CertificateError, ClientConfig, CommonState, DigitallySignedStruct, Error, RootCertStore,
+    ServerConfig, SignatureScheme,
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use crate::error::CarrierError;
+use crate::pipes::Pipe;
+
+/// LIMIT: different demands remembered; more are built each time.
+const KEPT_CONFIGS: usize = 64;
+
+/// A server configuration from a certificate chain and its key, both PEM.
+///
+/// `alpn` is what the listener's protocol is called; a client that offers only other names is
+/// refused in the handshake, one that offers none is served.
+pub(crate) fn server_config(
+    chain_pem: &[u8],
+    key_pem: &[u8],
+    alpn: &[&[u8]],
+) -> Result<Arc<ServerConfig>, CarrierError> {
+    let chain = CertificateDer::pem_slice_iter(chain_pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| CarrierError::new(format!("the certificate is no PEM: {error}")))?;
+    let key = PrivateKeyDer::from_pem_slice(key_pem)
+        .map_err(|_| CarrierError::new("the certificate's key is no PEM of a private key"))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|error| CarrierError::new(format!("certificate and key do not serve: {error}")))?;
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
+/// Handshake as server; words for the operator where it fails.
+pub(crate) async fn accept(
+    pipe: Pipe,
+    config: Arc<ServerConfig>,
+) -> Result<(Pipe, TlsFacts), String> {
+    let Pipe::Plain(socket) = pipe else { return Err("TLS is spoken already".to_owned()) };
+    let stream =
+        TlsAcceptor::from(config).accept(socket).await.map_err(|error| error.to_string())?;
+    let facts = facts(stream.get_ref().1);
+    Ok((Pipe::Tls(Box::new(TlsStream::Server(stream))), facts))
+}
+
+/// Client configurations, kept by what was demanded.
+#[derive(Debug, Default)]
+pub(crate) struct UpstreamTls {
+    kept: Mutex<HashMap<[u8; 32], Arc<ClientConfig>>>,
+}
+
+impl UpstreamTls {
+    /// Handshake as client, verified as demanded; words for the operator where it fails.
+    pub(crate) async fn connect(
+        &self,
+        pipe: Pipe,
+        demand: &TlsDemand,
+    ) -> Result<(Pipe, TlsFacts), String> {
+        let Pipe::Plain(socket) = pipe else { return Err("TLS is spoken already".to_owned()) };
+        let config = self.config(demand)?;
+        let name = ServerName::try_from(demand.server_name.clone())
+            .map_err(|_| format!("`{}` is no name to verify", demand.server_name))?;
+        let stream = TlsConnector::from(config)
+            .connect(name, socket)
+            .await
+            .map_err(|error| error.to_string())?;
+        let facts = facts(stream.get_ref().1);
+        Ok((Pipe::Tls(Box::new(TlsStream::Client(stream))), facts))
+    }
+
+    fn config(&self, demand: &TlsDemand) -> Result<Arc<ClientConfig>, String> {
+        let mut context = Context::new(&SHA256);
+        context.update(match demand.verify {
+            TlsVerify::InsecureNone => b"n",
+            TlsVerify::Chain => b"c",
+            TlsVerify::Full => b"f",
+        });
+        context.update(&demand.roots_pem);
+        let mut key = [0; 32];
+        key.copy_from_slice(context.finish().as_ref());
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = kept.get(&key) {
+            return Ok(Arc::clone(config));
+        }
+        let config = Arc::new(client_config(demand)?);
+        if kept.len() < KEPT_CONFIGS {
+            kept.insert(key, Arc::clone(&config));
+        }
+        Ok(config)
+    }
+}
+
+fn client_config(demand: &TlsDemand) -> Result<ClientConfig, String> {
+    let provider = Arc::new(provider::default_provider());
+    let verifier: Arc<dyn ServerCertVerifier> = match demand.verify {
+        TlsVerify::InsecureNone => Arc::new(AnyCertificate(Arc::clone(&provider))),
+        TlsVerify::Chain => Arc::new(AnyName(chain_verifier(demand, &provider)?)),
+        TlsVerify::Full => chain_verifier(demand, &provider)?,
+    };
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth())
+}
+
+fn chain_verifier(
+    demand: &TlsDemand,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, String> {
+    let mut roots = RootCertStore::empty();
+    if demand.roots_pem.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    for root in CertificateDer::pem_slice_iter(&demand.roots_pem) {
+        let root = root.map_err(|error| format!("the trusted roots are no PEM: {error}"))?;
+        roots.add(root).map_err(|error| format!("a trusted root cannot be used: {error}"))?;
+    }
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .map_err(|error| format!("the trusted roots cannot be used: {error}"))
+}
+
+/// Chain to the roots, any name (libpq's `verify-ca`).
+#[derive(Debug)]
+struct AnyName(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match self.0.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        ) {
+            // The name is looked at last, behind the chain.
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName
+                | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+/// Encrypts to whoever answers ([`TlsVerify::InsecureNone`]); the handshake itself is checked.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// What evidence keeps of a handshake.
+fn facts(state: &CommonState) -> TlsFacts {
+    let version = match state.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        _ => "",
+    };
+    // rustls says `TLS13_AES_...` where IANA says `TLS_AES_...`.
+    let cipher = state
+        .negotiated_cipher_suite()
+        .and_then(|suite| suite.suite().as_str())
+        .map(|name| name.replacen("TLS13_", "TLS_", 1))
+        .unwrap_or_default();
+    let peer = state.peer_certificates().and_then(|chain| chain.first());
+    let peer_sha256 = peer.map(|certificate| hex(digest(&SHA256, certificate).as_ref()));
+    TlsFacts { version: version.to_owned(), cipher, peer_sha256: peer_sha256.unwrap_or_default() }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
