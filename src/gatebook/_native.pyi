@@ -19,6 +19,9 @@ def sql_shape(text: bytes) -> bytes | None:
 def sql_literal_free(text: bytes) -> str:
     """The statement without literals and comments, for leaves; never fails, unclear bytes become `?`."""
 
+def sql_password_literals(text: bytes) -> list[tuple[int, int]]:
+    """Byte ranges (quotes included) of literals that are passwords, ascending; never fails."""
+
 def sql_tokens(text: bytes) -> list[tuple[str, int, int]]:
     """PostgreSQL's scanner: (kind, start, end) in bytes; NativeError if it cannot."""
 

@@ -22,10 +22,18 @@ pub use passwords::password_literals;
 /// LIMIT: longest text; a session's statement bound (`Limits::statement_bytes`) is not larger.
 pub const TEXT_BYTES: usize = 256 * 1024;
 
+/// LIMIT: PostgreSQL's scanner reads a run of operator characters again for each comment start or
+/// sign in it, so its time is the square of the run: 80 seconds for 256 KiB of `/*`. The squares of
+/// all runs together stay below this (a tenth of a second; one run of 10,000).
+const RESCANNED_BYTES: usize = 100_000_000;
+/// LIMIT: PostgreSQL quotes the rest of the text in some errors.
+const MESSAGE_CHARACTERS: usize = 240;
+
 /// The text is no statement for PostgreSQL's parser or scanner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
-    /// PostgreSQL's words, or ours for a text that never reached it. May quote a piece of the text.
+    /// PostgreSQL's words, or ours for a text that never reached it; at most 240 characters. May
+    /// quote a piece of the text, literals included.
     pub message: String,
     /// Position in the text in characters, from 1; 0 if it is about no position.
     pub cursor: u32,
@@ -70,8 +78,16 @@ fn checked(text: &[u8]) -> Result<std::ffi::CString, ParseError> {
         let message = format!("statement is longer than {TEXT_BYTES} bytes");
         return Err(ParseError { message, cursor: 0 });
     }
-    std::ffi::CString::new(text).map_err(|_| ParseError {
-        message: "statement holds a NUL byte".to_owned(),
-        cursor: 0,
-    })
+    if rescanned_bytes(text) > RESCANNED_BYTES {
+        let message = "statement holds too long a run of operator characters".to_owned();
+        return Err(ParseError { message, cursor: 0 });
+    }
+    std::ffi::CString::new(text)
+        .map_err(|_| ParseError { message: "statement holds a NUL byte".to_owned(), cursor: 0 })
+}
+
+/// Sum over the runs of operator characters (quoted or not) of the square of their lengths.
+fn rescanned_bytes(text: &[u8]) -> usize {
+    let operator = |byte: &u8| b"~!@#^&|`?+-*/%<>=".contains(byte);
+    text.split(|byte| !operator(byte)).map(|run| run.len().saturating_mul(run.len())).sum()
 }

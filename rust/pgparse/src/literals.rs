@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn replaces_every_kind_of_constant_by_a_question_mark() {
-        let text = br#"SELECT 'a', 1, 1.5e3, 0x1F, 1_000, B'01', X'ff', E'\n', U&'\0041', $$b$$, $t$c$t$, N'd'"#;
+        let text = br"SELECT 'a', 1, 1.5e3, 0x1F, 1_000, B'01', X'ff', E'\n', U&'\0041', $$b$$, $t$c$t$, N'd'";
         assert_eq!(literal_free(text), "SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, N?");
     }
 
@@ -93,7 +93,10 @@ mod tests {
 
     #[test]
     fn keeps_only_leading_words_of_a_text_that_cannot_be_scanned() {
-        assert_eq!(literal_free(b"SELECT name FROM t WHERE x = 'secret"), "SELECT name FROM t WHERE x ?");
+        assert_eq!(
+            literal_free(b"SELECT name FROM t WHERE x = 'secret"),
+            "SELECT name FROM t WHERE x ?"
+        );
         assert_eq!(literal_free(b"SELECT /* secret"), "SELECT ?");
         assert_eq!(literal_free(b"SELECT 1a secret"), "SELECT ?");
         assert_eq!(literal_free(b"SELECT $q$ secret"), "SELECT ?");

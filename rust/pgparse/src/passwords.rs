@@ -67,7 +67,11 @@ fn is_string(token: &Token) -> bool {
 /// Rules 1 and 2, from the two tokens before the literal.
 fn follows_password(before: [&[u8]; 2]) -> bool {
     let between: [&[u8]; 3] = [b"=", b":=", b"to"];
-    let word = if between.iter().any(|b| before[1].eq_ignore_ascii_case(b)) { before[0] } else { before[1] };
+    let word = if between.iter().any(|b| before[1].eq_ignore_ascii_case(b)) {
+        before[0]
+    } else {
+        before[1]
+    };
     let bare = word.strip_prefix(b"\"").and_then(|w| w.strip_suffix(b"\"")).unwrap_or(word);
     bare.eq_ignore_ascii_case(WORD) || word.eq_ignore_ascii_case(b"connection")
 }
@@ -79,12 +83,15 @@ fn speaks_of_password(piece: &[u8]) -> bool {
         let next = rest.iter().find(|b| !b.is_ascii_whitespace() && **b != b'"');
         matches!(next, Some(b'=' | b'\'' | b'$' | b':' | b'\\'))
     });
-    assigned || positions(piece, b"://").any(|at| uri_holds_password(piece.get(at + 3..).unwrap_or_default()))
+    assigned
+        || positions(piece, b"://")
+            .any(|at| uri_holds_password(piece.get(at + 3..).unwrap_or_default()))
 }
 
 /// `user:secret@...` before the first byte that ends the authority.
 fn uri_holds_password(rest: &[u8]) -> bool {
-    let authority = rest.split(|b| b.is_ascii_whitespace() || *b == b'/').next().unwrap_or_default();
+    let authority =
+        rest.split(|b| b.is_ascii_whitespace() || *b == b'/').next().unwrap_or_default();
     let Some(at) = authority.iter().rposition(|b| *b == b'@') else { return false };
     authority.get(..at).unwrap_or_default().contains(&b':')
 }
@@ -125,7 +132,10 @@ mod tests {
 
     #[test]
     fn finds_the_password_of_a_role() {
-        assert_eq!(found("CREATE ROLE a LOGIN PASSWORD 'x''y' VALID UNTIL '2030-01-01'"), ["'x''y'"]);
+        assert_eq!(
+            found("CREATE ROLE a LOGIN PASSWORD 'x''y' VALID UNTIL '2030-01-01'"),
+            ["'x''y'"]
+        );
         assert_eq!(found("alter user a with encrypted password /* c */ E'x\\n'"), ["E'x\\n'"]);
         assert_eq!(found("ALTER ROLE a PASSWORD $$x$$, b"), ["$$x$$"]);
         assert_eq!(found("ALTER ROLE a PASSWORD U&'x' UESCAPE '!'"), ["U&'x'"]);
@@ -141,7 +151,8 @@ mod tests {
 
     #[test]
     fn finds_the_password_among_options() {
-        let text = "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'u', password 'p', \"password\" 'q')";
+        let text =
+            "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'u', password 'p', \"password\" 'q')";
         assert_eq!(found(text), ["'p'", "'q'"]);
         assert_eq!(found("ALTER SERVER s OPTIONS (SET password 'p', ADD host 'h')"), ["'p'"]);
     }
@@ -149,7 +160,10 @@ mod tests {
     #[test]
     fn finds_connection_strings() {
         assert_eq!(found("CREATE SUBSCRIPTION s CONNECTION 'host=h' PUBLICATION p"), ["'host=h'"]);
-        assert_eq!(found("SELECT dblink('host=h password = x', 'SELECT 1')"), ["'host=h password = x'"]);
+        assert_eq!(
+            found("SELECT dblink('host=h password = x', 'SELECT 1')"),
+            ["'host=h password = x'"]
+        );
         assert_eq!(found("SELECT dblink('postgresql://u:p@h/d', 'q')"), ["'postgresql://u:p@h/d'"]);
     }
 

@@ -9,7 +9,7 @@ use std::ffi::{c_char, c_int, c_uint, CStr, CString};
 
 use pg_query as _; // links the C library
 
-use crate::{ParseError, Token};
+use crate::{ParseError, Token, MESSAGE_CHARACTERS};
 
 #[repr(C)]
 struct PgQueryError {
@@ -126,7 +126,12 @@ fn error(raw: *const PgQueryError) -> Option<ParseError> {
     // SAFETY: NULL, or an error that the library filled and that lives until its result is freed,
     // which every caller does after this returns.
     let error = unsafe { raw.as_ref() }?;
-    let message = owned(error.message).unwrap_or_default().to_string_lossy().into_owned();
+    let message = owned(error.message)
+        .unwrap_or_default()
+        .to_string_lossy()
+        .chars()
+        .take(MESSAGE_CHARACTERS)
+        .collect();
     Some(ParseError { message, cursor: u32::try_from(error.cursorpos).unwrap_or(0) })
 }
 
