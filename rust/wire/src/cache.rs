@@ -49,6 +49,15 @@ pub struct EpochValues {
     session: u64,
 }
 
+impl EpochValues {
+    /// Without the session's own epoch: what a verdict shared by sessions is kept under. The
+    /// session's facts are part of its key instead.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Self { session: 0, ..self }
+    }
+}
+
 impl Epochs {
     /// The values now, with the session's own.
     pub fn now(&self, session: u64) -> EpochValues {
@@ -158,9 +167,8 @@ pub struct Cache {
 impl Default for Cache {
     fn default() -> Self {
         let hasher = RandomState::new();
-        let shards = (0..SHARDS)
-            .map(|_| Mutex::new(HashMap::with_hasher(hasher.clone())))
-            .collect();
+        let shards =
+            (0..SHARDS).map(|_| Mutex::new(HashMap::with_hasher(hasher.clone()))).collect();
         Self { hasher, shards, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
     }
 }

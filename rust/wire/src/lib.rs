@@ -10,7 +10,7 @@
 pub mod cache;
 pub mod entry;
 pub mod journal;
-// postgres: in work
+pub mod postgres;
 pub mod proof;
 pub mod seam;
 pub mod shape;

@@ -5,7 +5,7 @@
 //! operation), `Forwardable` from staged authorized bytes and the journal's [`Token`], `Cleared`
 //! from a mask plan. Each has one maker, here; [`crate::seam::Out`] accepts nothing else.
 
-use crate::cache::{Epochs, EpochValues};
+use crate::cache::{EpochValues, Epochs};
 use crate::seam::Verdict;
 
 /// How far a batch has to reach before its operations may be forwarded.

@@ -455,6 +455,7 @@ impl Out {
     }
 
     /// The only way to the upstream.
+    #[allow(clippy::needless_pass_by_value)] // a proof is spent by showing it
     pub fn send_upstream(&mut self, bytes: Forwardable<'_>) {
         self.to_upstream.append(bytes.0);
     }

@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the client may say in a session, message by message (PostgreSQL documentation,
+//! "Message Flow"). A kind that is not listed here is refused, never forwarded.
+
+use std::sync::Arc;
+
+use super::evidence::{Running, Subject};
+use super::message::{Message, Reader};
+use super::names::{Portal, Statement};
+use super::queue::Expect;
+use super::refusal::{gate_refusal, Refused};
+use super::session::{Matter, Ruling, Session, Skip, Step};
+use super::Setup;
+use crate::proof::{Authorized, Housekeeping};
+use crate::seam::{Cause, Moment, Out, Refusal, Verdict};
+
+/// What a client message needs beside the session.
+pub struct Desk<'a> {
+    /// The process's shared parts.
+    pub setup: &'a Setup,
+    /// The last ticket given out.
+    pub ticket: &'a mut u64,
+    /// Now.
+    pub at: Moment,
+}
+
+/// A malformed message ends the session: nothing behind it can be read for sure.
+fn malformed(kind: u8) -> Step {
+    let note = format!("message `{}` does not have the form of its kind", kind.escape_ascii());
+    Step::End(Cause::with("protocol violation", note))
+}
+
+impl Session {
+    /// Serves one whole message.
+    pub(super) fn client_message(
+        &mut self,
+        message: Message<'_>,
+        desk: &mut Desk<'_>,
+        out: &mut Out,
+    ) -> Step {
+        let pipeline = usize::try_from(self.limits.pipeline).unwrap_or(usize::MAX);
+        if self.queue.len() >= pipeline {
+            return Step::Wait;
+        }
+        match (message.kind, self.skip) {
+            (b'X', _) => self.terminate(message, desk.at, out),
+            (b'S', _) => self.sync(message, desk.at, out),
+            (b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'F' | b'd' | b'c' | b'f', skip)
+                if skip != Skip::Nothing =>
+            {
+                self.record(b'>', message.whole, desk.at, out);
+                Step::Done
+            }
+            (b'd' | b'c' | b'f', _) => self.copy_data(message, desk.at, out),
+            (kind, _) if self.copy_in => {
+                let note = format!("message `{}` while COPY reads data", kind.escape_ascii());
+                Step::End(Cause::with("protocol violation", note))
+            }
+            (b'Q', _) => self.query(message, desk, out),
+            (b'P', _) => self.parse(message, desk, out),
+            (b'B', _) => self.bind(message, desk, out),
+            (b'D', _) => self.describe(message, desk.at, out),
+            (b'E', _) => self.execute(message, desk, out),
+            (b'C', _) => self.close(message, desk.at, out),
+            (b'H', _) => self.flush(message, desk.at, out),
+            (b'F', _) => self.function(message, desk, out),
+            (kind, _) => {
+                let note = format!("message kind `{}` is not listed", kind.escape_ascii());
+                Step::End(Cause::with("protocol violation", note))
+            }
+        }
+    }
+
+    fn query(&mut self, message: Message<'_>, desk: &mut Desk<'_>, out: &mut Out) -> Step {
+        let mut reader = Reader(message.body);
+        let Some(text) = reader.text().filter(|_| reader.0.is_empty()) else {
+            return malformed(b'Q');
+        };
+        let matter = Matter { via: "query", text, types: &[], arguments: &[] };
+        let (verdict, proof) = match self.decide(&matter, Refused::Simple, message, 5, desk, out) {
+            Ok(allowed) => allowed,
+            Err(step) => return step,
+        };
+        let running = self.intend(&matter, &verdict, desk.at, out);
+        self.record_blotted(message.whole, 5, &verdict, desk.at, out);
+        self.stage.push(proof, message.whole);
+        let drops_unnamed = self.names.statement(b"").is_some();
+        if drops_unnamed {
+            self.names.change(self.groups.0, b"", None);
+        }
+        self.queue.push(Expect::Query { running, current: 0, drops_unnamed });
+        self.end_group();
+        Step::Done
+    }
+
+    fn parse(&mut self, message: Message<'_>, desk: &mut Desk<'_>, out: &mut Out) -> Step {
+        let mut reader = Reader(message.body);
+        let (Some(name), Some(text)) = (reader.text(), reader.text()) else {
+            return malformed(b'P');
+        };
+        let types = reader.0;
+        let well_formed =
+            reader.short().is_some_and(|count| reader.0.len() == usize::from(count) * 4);
+        if !well_formed {
+            return malformed(b'P');
+        }
+        let kind = if name.is_empty() { Refused::ParseUnnamed } else { Refused::Extended };
+        let start = 5 + name.len() + 1;
+        if self.names_full() {
+            let refusal = gate_refusal("limit.names", "too many prepared statements or portals");
+            let matter = Matter { via: "parse", text, types, arguments: &[] };
+            return self.refuse(&matter, kind, &refusal, None, (message, start), desk.at, out);
+        }
+        let matter = Matter { via: "parse", text, types, arguments: &[] };
+        let (verdict, proof) = match self.decide(&matter, kind, message, start, desk, out) {
+            Ok(allowed) => allowed,
+            Err(step) => return step,
+        };
+        let running = self.intend(&matter, &verdict, desk.at, out).into_iter().next();
+        self.record_blotted(message.whole, start, &verdict, desk.at, out);
+        self.stage.push(proof, message.whole);
+        let statement = Statement { text: text.into(), types: types.into() };
+        self.names.change(self.groups.0, name, Some(Arc::new(statement)));
+        self.queue.push(Expect::Parse { running, unnamed: name.is_empty() });
+        self.group_open = true;
+        Step::Done
+    }
+
+    fn bind(&mut self, message: Message<'_>, desk: &mut Desk<'_>, out: &mut Out) -> Step {
+        let mut reader = Reader(message.body);
+        let (Some(portal), Some(name)) = (reader.text(), reader.text()) else {
+            return malformed(b'B');
+        };
+        let arguments = reader.0;
+        if !is_bind_tail(arguments) {
+            return malformed(b'B');
+        }
+        let Some(statement) = self.names.statement(name).cloned() else {
+            let words = "prepared statement is not known to the gate";
+            let refusal = gate_refusal("protocol.unknown_statement", words);
+            return self.refuse_name("bind", &refusal, message, desk.at, out);
+        };
+        if self.names_full() {
+            let refusal = gate_refusal("limit.names", "too many prepared statements or portals");
+            return self.refuse_name("bind", &refusal, message, desk.at, out);
+        }
+        let matter =
+            Matter { via: "bind", text: &statement.text, types: &statement.types, arguments };
+        let (verdict, proof) = match self.decide(&matter, Refused::Extended, message, 0, desk, out)
+        {
+            Ok(allowed) => allowed,
+            Err(step) => return step,
+        };
+        let running = self.intend(&matter, &verdict, desk.at, out).into_iter().next();
+        self.record(b'>', message.whole, desk.at, out);
+        self.stage.push(proof, message.whole);
+        let decided = desk.setup.epochs.now(self.session_epoch());
+        let bound = Portal {
+            statement: Arc::clone(&statement),
+            arguments: arguments.into(),
+            operation: running.as_ref().map(|running| running.operation),
+            verdict,
+            decided,
+            executions: 0,
+            group: self.groups.0,
+        };
+        if let Some(old) = self.names.bind(portal, bound) {
+            self.never_executed(&old, desk.at, out);
+        }
+        self.queue.push(Expect::Bind { running, portal: portal.into() });
+        self.group_open = true;
+        Step::Done
+    }
+
+    fn execute(&mut self, message: Message<'_>, desk: &mut Desk<'_>, out: &mut Out) -> Step {
+        let mut reader = Reader(message.body);
+        let (Some(name), Some(_rows)) = (reader.text(), reader.long()) else {
+            return malformed(b'E');
+        };
+        if !reader.0.is_empty() {
+            return malformed(b'E');
+        }
+        let now = desk.setup.epochs.now(self.session_epoch());
+        let Some(portal) = self.names.portal(name) else {
+            let refusal =
+                gate_refusal("protocol.unknown_portal", "portal is not known to the gate");
+            return self.refuse_name("bind", &refusal, message, desk.at, out);
+        };
+        if portal.decided != now {
+            // Policy, grants, catalogue or session changed since the Bind: judged again.
+            let (statement, arguments) = (Arc::clone(&portal.statement), portal.arguments.clone());
+            let matter = Matter {
+                via: "bind",
+                text: &statement.text,
+                types: &statement.types,
+                arguments: &arguments,
+            };
+            let verdict = match self.decide(&matter, Refused::Extended, message, 0, desk, out) {
+                Ok((verdict, _)) => verdict,
+                Err(step) => return step,
+            };
+            let running = self.intend(&matter, &verdict, desk.at, out).into_iter().next();
+            let Some(mut portal) = self.names.unbind(name) else { return Step::Again };
+            self.never_executed(&portal, desk.at, out);
+            portal.operation = running.map(|running| running.operation);
+            portal.verdict = verdict;
+            portal.decided = desk.setup.epochs.now(self.session_epoch());
+            portal.executions = 0;
+            self.names.bind(name, portal);
+        }
+        let Some(portal) = self.names.portal(name) else { return Step::Again };
+        portal.executions = portal.executions.saturating_add(1);
+        let verdict = Arc::clone(&portal.verdict);
+        let running = portal.operation.map(|operation| Running {
+            operation,
+            since_us: desk.at.mono_us,
+            execution: portal.executions,
+            verdict: Arc::clone(&verdict),
+            index: 0,
+            prepares: super::evidence::prepares(&verdict, 0)
+                .then(|| (*portal.statement.text).into()),
+        });
+        self.expect_effects(&verdict);
+        self.record(b'>', message.whole, desk.at, out);
+        self.stage.push(Authorized::housekeeping(Housekeeping::Execute), message.whole);
+        self.queue.push(Expect::Execute { running });
+        self.group_open = true;
+        Step::Done
+    }
+
+    fn describe(&mut self, message: Message<'_>, at: Moment, out: &mut Out) -> Step {
+        let Some((kind, name)) = kind_and_name(message.body) else { return malformed(b'D') };
+        let known = match kind {
+            b'S' => self.names.statement(name).is_some(),
+            _ => self.names.portal(name).is_some(),
+        };
+        if !known {
+            let (code, words) = match kind {
+                b'S' => {
+                    ("protocol.unknown_statement", "prepared statement is not known to the gate")
+                }
+                _ => ("protocol.unknown_portal", "portal is not known to the gate"),
+            };
+            return self.refuse_name("bind", &gate_refusal(code, words), message, at, out);
+        }
+        self.forward(Housekeeping::Describe, message, Expect::Describe, at, out);
+        Step::Done
+    }
+
+    fn close(&mut self, message: Message<'_>, at: Moment, out: &mut Out) -> Step {
+        let Some((kind, name)) = kind_and_name(message.body) else { return malformed(b'C') };
+        if kind == b'S' {
+            self.names.change(self.groups.0, name, None);
+        } else if let Some(portal) = self.names.unbind(name) {
+            self.never_executed(&portal, at, out);
+        }
+        let expect = Expect::Close { statement: kind == b'S' };
+        self.forward(Housekeeping::Order, message, expect, at, out);
+        Step::Done
+    }
+
+    fn flush(&mut self, message: Message<'_>, at: Moment, out: &mut Out) -> Step {
+        if !message.body.is_empty() {
+            return malformed(b'H');
+        }
+        self.record(b'>', message.whole, at, out);
+        self.stage.push(Authorized::housekeeping(Housekeeping::Order), message.whole);
+        Step::Done
+    }
+
+    fn sync(&mut self, message: Message<'_>, at: Moment, out: &mut Out) -> Step {
+        if !message.body.is_empty() {
+            return malformed(b'S');
+        }
+        self.record(b'>', message.whole, at, out);
+        if std::mem::replace(&mut self.skip, Skip::Nothing) == Skip::Alone {
+            let ready = super::message::ready(self.transaction);
+            self.show(&ready, at, out);
+            return Step::Done;
+        }
+        if self.copy_in {
+            return Step::Done; // the server reads past a Sync while COPY reads data
+        }
+        self.stage.push(Authorized::housekeeping(Housekeeping::Order), message.whole);
+        self.queue.push(Expect::Sync);
+        self.end_group();
+        Step::Done
+    }
+
+    fn function(&mut self, message: Message<'_>, desk: &mut Desk<'_>, out: &mut Out) -> Step {
+        let matter = Matter { via: "function", text: &[], types: &[], arguments: message.body };
+        let (verdict, proof) = match self.decide(&matter, Refused::Simple, message, 0, desk, out) {
+            Ok(allowed) => allowed,
+            Err(step) => return step,
+        };
+        let running = self.intend(&matter, &verdict, desk.at, out).into_iter().next();
+        self.record(b'>', message.whole, desk.at, out);
+        self.stage.push(proof, message.whole);
+        self.queue.push(Expect::Function { running });
+        self.end_group();
+        Step::Done
+    }
+
+    /// COPY data. Outside a COPY the server reads past it, so it is dropped; while answers are
+    /// outstanding nobody knows yet whether a COPY begins, so it waits.
+    fn copy_data(&mut self, message: Message<'_>, at: Moment, out: &mut Out) -> Step {
+        if !self.copy_in {
+            if !self.queue.is_empty() {
+                return Step::Wait;
+            }
+            self.record(b'>', message.whole, at, out);
+            return Step::Done;
+        }
+        self.record(b'>', message.whole, at, out);
+        if message.kind == b'd' {
+            self.progress.add_received(message.whole);
+        } else {
+            self.copy_in = false;
+        }
+        self.stage.push(Authorized::housekeeping(Housekeeping::CopyIn), message.whole);
+        Step::Done
+    }
+
+    fn terminate(&mut self, message: Message<'_>, at: Moment, out: &mut Out) -> Step {
+        if !message.body.is_empty() {
+            return malformed(b'X');
+        }
+        self.record(b'>', message.whole, at, out);
+        Step::End(Cause::of("client closed"))
+    }
+
+    /// Rules on a message. `Err` is the step to return: it waits, or it was refused.
+    fn decide(
+        &mut self,
+        matter: &Matter<'_>,
+        kind: Refused,
+        message: Message<'_>,
+        text_start: usize,
+        desk: &mut Desk<'_>,
+        out: &mut Out,
+    ) -> Result<(Arc<Verdict>, Authorized), Step> {
+        match self.rule(desk.setup, desk.ticket, matter, desk.at, out) {
+            Ruling::Wait => Err(Step::Wait),
+            Ruling::Refuse(refusal, verdict) => {
+                let place = (message, text_start);
+                Err(self.refuse(matter, kind, &refusal, verdict.as_ref(), place, desk.at, out))
+            }
+            Ruling::Allow(verdict, decided) => {
+                match self.authorize(desk.setup, &verdict, decided) {
+                    Some(proof) => Ok((verdict, proof)),
+                    None => Err(Step::Again),
+                }
+            }
+        }
+    }
+
+    /// Writes the entry of a refusal and answers it. `place` is the message and where in it the
+    /// text starts (0: it holds no text).
+    #[allow(clippy::too_many_arguments)] // one refusal: what, how, why, where, when
+    fn refuse(
+        &mut self,
+        matter: &Matter<'_>,
+        kind: Refused,
+        refusal: &Refusal,
+        verdict: Option<&Arc<Verdict>>,
+        place: (Message<'_>, usize),
+        at: Moment,
+        out: &mut Out,
+    ) -> Step {
+        let blots = verdict.map(|verdict| verdict.blots.as_slice()).unwrap_or_default();
+        let text = blotted(matter.text, 0, blots);
+        let arguments = if matter.via == "bind" { matter.arguments } else { &[] };
+        let subject = Subject { via: matter.via, text: &text, arguments };
+        let operation = self.evidence.refused(&subject, verdict, refusal, at, out);
+        // A message without text (Bind, Execute) holds nothing that the ranges speak of.
+        let blots = if place.1 == 0 { &[] } else { blots };
+        let whole = blotted(place.0.whole, place.1, blots);
+        self.record(b'>', &whole, at, out);
+        self.answer_refusal(kind, refusal, operation, at, out);
+        Step::Done
+    }
+
+    /// Refuses a message that names a statement or portal the gate does not know.
+    fn refuse_name(
+        &mut self,
+        via: &'static str,
+        refusal: &Refusal,
+        message: Message<'_>,
+        at: Moment,
+        out: &mut Out,
+    ) -> Step {
+        let matter = Matter { via, text: &[], types: &[], arguments: &[] };
+        self.refuse(&matter, Refused::Extended, refusal, None, (message, 0), at, out)
+    }
+
+    /// Writes the intents of an allowed message.
+    fn intend(
+        &mut self,
+        matter: &Matter<'_>,
+        verdict: &Arc<Verdict>,
+        at: Moment,
+        out: &mut Out,
+    ) -> Vec<Running> {
+        let text = blotted(matter.text, 0, &verdict.blots);
+        let arguments = match matter.via {
+            "function" => matter.arguments.get(4..).unwrap_or_default(), // behind the oid
+            _ => matter.arguments,
+        };
+        let subject = Subject { via: matter.via, text: &text, arguments };
+        let running = self.evidence.intents(&subject, verdict, at, out);
+        if matter.via != "parse" {
+            self.expect_effects(verdict);
+        }
+        running
+    }
+
+    fn forward(
+        &mut self,
+        kind: Housekeeping,
+        message: Message<'_>,
+        expect: Expect,
+        at: Moment,
+        out: &mut Out,
+    ) {
+        self.record(b'>', message.whole, at, out);
+        self.stage.push(Authorized::housekeeping(kind), message.whole);
+        self.queue.push(expect);
+        self.group_open = true;
+    }
+
+    fn record_blotted(
+        &mut self,
+        whole: &[u8],
+        text_start: usize,
+        verdict: &Verdict,
+        at: Moment,
+        out: &mut Out,
+    ) {
+        let whole = blotted(whole, text_start, &verdict.blots);
+        self.record(b'>', &whole, at, out);
+    }
+
+    fn end_group(&mut self) {
+        self.group_open = false;
+        self.groups.0 += 1;
+    }
+
+    fn names_full(&self) -> bool {
+        let limit = usize::try_from(self.limits.names).unwrap_or(usize::MAX);
+        let (statements, portals) = self.names.counts();
+        statements >= limit || portals >= limit
+    }
+}
+
+/// The bytes with password literals overwritten; borrowed where there are none.
+fn blotted<'a>(bytes: &'a [u8], start: usize, blots: &[(u32, u32)]) -> std::borrow::Cow<'a, [u8]> {
+    if blots.is_empty() {
+        return bytes.into();
+    }
+    let mut bytes = bytes.to_vec();
+    for &(from, to) in blots {
+        let place = |offset: u32| start + usize::try_from(offset).unwrap_or(usize::MAX / 2);
+        if let Some(literal) = bytes.get_mut(place(from)..place(to)) {
+            literal.fill(b'*');
+        }
+    }
+    bytes.into()
+}
+
+fn kind_and_name(body: &[u8]) -> Option<(u8, &[u8])> {
+    let mut reader = Reader(body);
+    let kind = reader.byte().filter(|kind| matches!(kind, b'S' | b'P'))?;
+    let name = reader.text()?;
+    reader.0.is_empty().then_some((kind, name))
+}
+
+/// Whether formats, values and result formats have the form of a Bind.
+fn is_bind_tail(tail: &[u8]) -> bool {
+    fn check(tail: &[u8]) -> Option<()> {
+        let mut reader = Reader(tail);
+        let formats = reader.short()?;
+        reader.take(usize::from(formats) * 2)?;
+        for _ in 0..reader.short()? {
+            reader.value()?;
+        }
+        let formats = reader.short()?;
+        reader.take(usize::from(formats) * 2)?;
+        reader.0.is_empty().then_some(())
+    }
+    check(tail).is_some()
+}

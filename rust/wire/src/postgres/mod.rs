@@ -1,0 +1,687 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The PostgreSQL conversation: from `SSLRequest` to `Terminate`, sans I/O.
+//!
+//! Read in the order of the conversation: [`login`] (who is there, and the gate's own login),
+//! [`frontend`] (what the client says), [`session`] (how it is ruled on), [`refusal`] (how a no is
+//! answered), [`backend`] (what the upstream answers), [`evidence`] (what is written of it).
+
+mod backend;
+mod evidence;
+mod frontend;
+mod login;
+mod message;
+mod names;
+mod queue;
+mod refusal;
+mod scram;
+mod session;
+
+use std::sync::Arc;
+
+use backend::Inflow;
+use evidence::Evidence;
+use frontend::Desk;
+use login::{Login, Packet, Want};
+use message::{Framed, Reader};
+use refusal::fatal;
+use session::{Session, Step};
+
+use crate::cache::{Cache, Epochs};
+use crate::proof::{Authorized, Cleared, Housekeeping, Stage, Token};
+use crate::seam::{
+    Admission, Answer, Ask, Cause, Command, Conversation, Ended, Errand, Event, Hello, Moment, Out,
+    Refusal, TlsFacts,
+};
+
+/// What all conversations of a process share.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Ask for passwords outside TLS too. For loopback only; the name says what it is.
+    pub insecure_plaintext: bool,
+    /// Decisions kept.
+    pub cache: Arc<Cache>,
+    /// What voids them.
+    pub epochs: Arc<Epochs>,
+    /// Writer id of the journal.
+    pub writer: Arc<str>,
+}
+
+/// How long answers outstanding are waited for once the client has closed, microseconds.
+const CLOSING_US: u64 = 5_000_000;
+
+enum Phase {
+    /// Packets without a type byte.
+    Start { tls: Option<TlsFacts> },
+    /// The client's handshake runs.
+    ClientHandshake,
+    /// The password is due.
+    Password { tls: Option<TlsFacts>, parameters: Vec<(String, String)> },
+    /// The desk considers.
+    Admitting { ticket: u64 },
+    /// The gate logs in at the upstream.
+    Login(Box<(Login, Evidence, Stage)>),
+    /// The session.
+    Session(Box<Session>),
+    /// The end.
+    Over,
+}
+
+/// One client connection that speaks PostgreSQL.
+pub struct Postgres {
+    setup: Setup,
+    phase: Phase,
+    input: Vec<u8>,
+    inflow: Inflow,
+    /// The message at the front of `input` waits for the desk or the upstream.
+    blocked: bool,
+    /// A batch was handed out and is not written yet.
+    unwritten: bool,
+    ticket: u64,
+    started_us: Option<u64>,
+    last_us: u64,
+    /// Since when the client is gone and answers are still awaited.
+    closing_us: Option<u64>,
+    /// What was staged when the session ended: a goodbye.
+    leaving: Stage,
+}
+
+impl Postgres {
+    /// A conversation at its first byte.
+    pub fn new(setup: Setup) -> Self {
+        Self {
+            setup,
+            phase: Phase::Start { tls: None },
+            input: Vec::new(),
+            inflow: Inflow::default(),
+            blocked: false,
+            unwritten: false,
+            ticket: 0,
+            started_us: None,
+            last_us: 0,
+            closing_us: None,
+            leaving: Stage::default(),
+        }
+    }
+
+    /// Serves client bytes: what was held back, then `fresh`.
+    fn pump_client(&mut self, fresh: &[u8], at: Moment, out: &mut Out) {
+        let mut held = std::mem::take(&mut self.input);
+        if !held.is_empty() {
+            held.extend_from_slice(fresh);
+        }
+        let data: &[u8] = if held.is_empty() { fresh } else { &held };
+        let mut used = 0;
+        self.blocked = false;
+        while !self.blocked {
+            let rest = data.get(used..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            let Some(taken) = self.serve_front(rest, at, out) else { break };
+            used += taken;
+        }
+        if matches!(self.phase, Phase::Over) {
+            return;
+        }
+        if held.is_empty() {
+            self.input.extend_from_slice(data.get(used..).unwrap_or_default());
+        } else {
+            held.drain(..used);
+            self.input = held;
+        }
+    }
+
+    /// Serves what stands at the front; the bytes it used, or `None` if more is needed.
+    fn serve_front(&mut self, rest: &[u8], at: Moment, out: &mut Out) -> Option<usize> {
+        match &mut self.phase {
+            Phase::Start { .. } => self.serve_packet(rest, at, out),
+            Phase::Password { .. } => self.serve_password(rest, at, out),
+            Phase::Session(_) => self.serve_message(rest, at, out),
+            Phase::ClientHandshake => {
+                // Plaintext behind the SSLRequest: somebody in the path put it there.
+                let note = "bytes behind the TLS request, before the handshake";
+                out.commands.clear();
+                self.finish(&Cause::with("protocol violation", note), at, out);
+                None
+            }
+            Phase::Admitting { .. } | Phase::Login(_) => {
+                self.blocked = true;
+                None
+            }
+            Phase::Over => None,
+        }
+    }
+
+    fn serve_packet(&mut self, rest: &[u8], at: Moment, out: &mut Out) -> Option<usize> {
+        let Phase::Start { tls } = &mut self.phase else { return None };
+        let (packet, length) = login::packet(rest);
+        match packet {
+            Packet::NeedMore => return None,
+            Packet::Ssl if tls.is_none() => {
+                out.send_client(Cleared::own_words(b"S"));
+                out.commands.push(Command::StartClientTls);
+                self.phase = Phase::ClientHandshake;
+            }
+            Packet::Gssenc if tls.is_none() => out.send_client(Cleared::own_words(b"N")),
+            Packet::Cancel(key) => {
+                out.commands.push(Command::Signal(key.to_vec()));
+                self.finish(&Cause::of("cancel request"), at, out);
+            }
+            Packet::Startup(..) if tls.is_none() && !self.setup.insecure_plaintext => {
+                let words = "the gate asks for a password only inside TLS";
+                out.send_client(Cleared::own_words(&fatal("protocol.tls_required", words)));
+                self.finish(&Cause::with("protocol violation", "plaintext start-up"), at, out);
+            }
+            Packet::Startup(minor, parameters) => {
+                let tls = tls.take();
+                self.start_up(tls, minor, parameters, out);
+            }
+            Packet::Version(major, minor) => {
+                let words = format!("protocol {major}.{minor} is not served");
+                out.send_client(Cleared::own_words(&fatal("protocol.version", &words)));
+                self.finish(&Cause::with("protocol violation", words), at, out);
+            }
+            Packet::Ssl | Packet::Gssenc => {
+                let words = "encryption was asked for inside TLS";
+                out.send_client(Cleared::own_words(&fatal("protocol.malformed", words)));
+                self.finish(&Cause::with("protocol violation", words), at, out);
+            }
+            Packet::Malformed(words) => {
+                out.send_client(Cleared::own_words(&fatal("protocol.malformed", words)));
+                self.finish(&Cause::with("protocol violation", words), at, out);
+            }
+        }
+        Some(length)
+    }
+
+    fn start_up(
+        &mut self,
+        tls: Option<TlsFacts>,
+        minor: u16,
+        mut parameters: Vec<(String, String)>,
+        out: &mut Out,
+    ) {
+        let unknown: Vec<&str> = parameters
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .filter(|name| name.starts_with("_pq_."))
+            .collect();
+        if minor > 0 || !unknown.is_empty() {
+            out.send_client(Cleared::own_words(&login::negotiate(&unknown)));
+        }
+        parameters.retain(|(name, _)| !name.starts_with("_pq_."));
+        out.send_client(Cleared::own_words(&login::ASK_PASSWORD));
+        self.phase = Phase::Password { tls, parameters };
+    }
+
+    fn serve_password(&mut self, rest: &[u8], at: Moment, out: &mut Out) -> Option<usize> {
+        let message = match message::frame(rest, message::PASSWORD_BYTES) {
+            Framed::NeedMore => return None,
+            Framed::Message(message) if message.kind == b'p' => message,
+            Framed::Message(_) | Framed::Malformed(_) => {
+                let words = "a password message was due";
+                out.send_client(Cleared::own_words(&fatal("protocol.malformed", words)));
+                self.finish(&Cause::with("protocol violation", words), at, out);
+                return None;
+            }
+        };
+        let Phase::Password { tls, parameters } = &mut self.phase else { return None };
+        let mut reader = Reader(message.body);
+        let password = reader.text().filter(|_| reader.0.is_empty()).unwrap_or_default().to_vec();
+        let hello = Hello { tls: tls.take(), parameters: std::mem::take(parameters), password };
+        self.ticket += 1;
+        out.commands.push(Command::Ask(self.ticket, Ask::Hello(Box::new(hello))));
+        self.phase = Phase::Admitting { ticket: self.ticket };
+        Some(message.whole.len())
+    }
+
+    fn serve_message(&mut self, rest: &[u8], at: Moment, out: &mut Out) -> Option<usize> {
+        let Phase::Session(session) = &mut self.phase else { return None };
+        if session.is_waiting() {
+            self.blocked = true;
+            return None;
+        }
+        let bound = usize::try_from(session.limits.message_bytes).unwrap_or(usize::MAX);
+        let message = match message::frame(rest, bound) {
+            Framed::NeedMore => return None,
+            Framed::Message(message) => message,
+            Framed::Malformed(length) => {
+                let note = format!("message of {length} bytes, at most {bound}");
+                self.end_with_words("limit.message", "protocol violation", &note, at, out);
+                return None;
+            }
+        };
+        loop {
+            let mut desk = Desk { setup: &self.setup, ticket: &mut self.ticket, at };
+            match session.client_message(message, &mut desk, out) {
+                Step::Done => return Some(message.whole.len()),
+                Step::Again => {}
+                Step::Wait => {
+                    self.blocked = true;
+                    return None;
+                }
+                Step::End(cause) if cause.word == "client closed" => {
+                    self.client_closed(at, out);
+                    return None;
+                }
+                Step::End(cause) => {
+                    let code = if cause.note.contains("not listed") {
+                        "protocol.unlisted"
+                    } else {
+                        "protocol.malformed"
+                    };
+                    self.end_with_words(code, cause.word, &cause.note, at, out);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Tells the client why, if it stands between messages, and ends.
+    fn end_with_words(
+        &mut self,
+        code: &'static str,
+        word: &'static str,
+        note: &str,
+        at: Moment,
+        out: &mut Out,
+    ) {
+        self.last_words(code, note, at, out);
+        self.finish(&Cause::with(word, note), at, out);
+    }
+
+    fn last_words(&mut self, code: &'static str, words: &str, at: Moment, out: &mut Out) {
+        if self.inflow.is_mid_message() {
+            return;
+        }
+        let error = fatal(code, words);
+        match &mut self.phase {
+            Phase::Session(session) => session.show(&error, at, out),
+            Phase::Over | Phase::ClientHandshake => {}
+            _ => out.send_client(Cleared::own_words(&error)),
+        }
+    }
+
+    fn admitted(&mut self, admission: Admission, at: Moment, out: &mut Out) {
+        let Some(evidence) = Evidence::new(&admission, Arc::clone(&self.setup.writer)) else {
+            let words = "the session's keys cannot be derived";
+            self.end_with_words("evidence.failed", "evidence failed", words, at, out);
+            return;
+        };
+        out.commands.push(Command::OpenRecording {
+            session: admission.session.clone(),
+            key: Box::new(admission.recording_key),
+            head: admission.recording_head.clone(),
+        });
+        out.commands.push(Command::Dial(admission.dial.clone()));
+        self.phase = Phase::Login(Box::new((Login::new(admission), evidence, Stage::default())));
+    }
+
+    fn not_admitted(&mut self, refusal: &Refusal, at: Moment, out: &mut Out) {
+        let detail = refusal.detail.replace("{operation}", "");
+        out.send_client(Cleared::own_words(&message::error("FATAL", refusal, &detail)));
+        self.finish(&Cause::with("not admitted", refusal.code.clone()), at, out);
+    }
+
+    /// Carries out what the upstream login wants.
+    fn log_in(&mut self, want: Want, at: Moment, out: &mut Out) {
+        let Phase::Login(login) = &mut self.phase else { return };
+        let (login, evidence, stage) = &mut **login;
+        match want {
+            Want::Nothing => {}
+            Want::Send(bytes) => {
+                stage.push(Authorized::housekeeping(Housekeeping::Login), &bytes);
+            }
+            Want::StartTls => {
+                if let Some(demand) = login.admission.tls.clone() {
+                    out.commands.push(Command::StartUpstreamTls(demand));
+                }
+            }
+            Want::Failed(words, theirs) => {
+                let facts = evidence::upstream_object(&login.admission, login.tls.as_ref(), 0, "");
+                evidence.start(&login.admission.startup, &facts, at, out);
+                let error = theirs.unwrap_or_else(|| {
+                    fatal("upstream.failed", "the target cannot be reached or refused the gate")
+                });
+                out.send_client(Cleared::own_words(&error));
+                self.finish(&Cause::with("upstream failed", words), at, out);
+            }
+            Want::Ready(key) => self.ready(key, at, out),
+        }
+    }
+
+    /// The upstream is ready: the session begins.
+    fn ready(&mut self, key: [u8; 8], at: Moment, out: &mut Out) {
+        let Phase::Login(login) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        let (login, mut evidence, _stage) = *login;
+        let (process, _) = key.split_at(4);
+        let number = Reader(process).long().unwrap_or(0);
+        let facts = evidence::upstream_object(
+            &login.admission,
+            login.tls.as_ref(),
+            number,
+            &login.server_version,
+        );
+        evidence.start(&login.admission.startup, &facts, at, out);
+        let mut shown = [0; 8];
+        shown[..4].copy_from_slice(process);
+        shown[4..].copy_from_slice(&login.admission.cancel_secret);
+        out.commands.push(Command::Register(shown.to_vec()));
+
+        let mut words = login::AUTHENTICATED.to_vec();
+        words.extend_from_slice(&login.greeting);
+        message::put(&mut words, b'K', |out| out.extend_from_slice(&shown));
+        words.extend_from_slice(&message::ready(b'I'));
+        let mut session = Box::new(Session::new(login.admission, evidence, key));
+        session.show(&words, at, out);
+        self.phase = Phase::Session(session);
+    }
+
+    fn upstream_bytes(&mut self, bytes: &[u8], at: Moment, out: &mut Out) {
+        match &mut self.phase {
+            Phase::Session(session) => {
+                let taken = session.upstream_bytes(&self.setup, &mut self.inflow, bytes, at, out);
+                let drained = session.queue.is_empty();
+                if let Err(cause) = taken {
+                    self.end_with_words("upstream.lost", cause.word, &cause.note, at, out);
+                } else if drained && self.closing_us.is_some() {
+                    self.finish(&Cause::of("client closed"), at, out);
+                }
+            }
+            Phase::Login(_) => self.login_bytes(bytes, at, out),
+            _ => {}
+        }
+    }
+
+    /// Upstream bytes before the session: one message at a time, all held in `input`'s twin.
+    fn login_bytes(&mut self, bytes: &[u8], at: Moment, out: &mut Out) {
+        let mut data = self.inflow.take_login(bytes);
+        while let Phase::Login(login) = &mut self.phase {
+            if login.0.awaits_tls_answer() {
+                let want = login.0.tls_answer(&data);
+                data.clear();
+                self.log_in(want, at, out);
+                break;
+            }
+            let used = match message::frame(&data, message::HELD_BYTES) {
+                Framed::NeedMore => break,
+                Framed::Malformed(length) => {
+                    let words = format!("the target sent a message of {length} bytes");
+                    self.log_in(Want::Failed(words, None), at, out);
+                    return;
+                }
+                Framed::Message(message) => {
+                    let want = login.0.message(message);
+                    let used = message.whole.len();
+                    self.log_in(want, at, out);
+                    used
+                }
+            };
+            data.drain(..used);
+        }
+        if matches!(self.phase, Phase::Session(_)) {
+            if !data.is_empty() {
+                self.upstream_bytes(&data, at, out);
+            }
+        } else {
+            self.inflow.keep_login(data);
+        }
+    }
+
+    fn upstream_gone(&mut self, words: &str, at: Moment, out: &mut Out) {
+        match &self.phase {
+            Phase::Login(_) => self.log_in(Want::Failed(words.to_owned(), None), at, out),
+            Phase::Session(_) => {
+                let note = "the target closed the connection";
+                self.end_with_words("upstream.lost", "upstream lost", note, at, out);
+            }
+            _ => {}
+        }
+    }
+
+    fn client_closed(&mut self, at: Moment, out: &mut Out) {
+        match &mut self.phase {
+            // Half-close: what was asked before is still answered, for a bounded time.
+            Phase::Session(session)
+                if self.closing_us.is_none()
+                    && !session.is_waiting()
+                    && !session.queue.is_empty()
+                    && !session.copy_in =>
+            {
+                self.closing_us = Some(at.mono_us);
+            }
+            Phase::Over => {}
+            _ => self.finish(&Cause::of("client closed"), at, out),
+        }
+    }
+
+    fn tick(&mut self, at: Moment, out: &mut Out) {
+        let since = |start: u64| at.mono_us.saturating_sub(start);
+        match &self.phase {
+            Phase::Over => {}
+            Phase::Session(session) => {
+                let idle = session.queue.is_empty() && !session.is_waiting();
+                if session.ends_at_us > 0 && at.unix_us >= session.ends_at_us {
+                    self.end_with_words(
+                        "gate.ended",
+                        "expired",
+                        "the session's time is over",
+                        at,
+                        out,
+                    );
+                } else if self.closing_us.is_some_and(|start| since(start) >= CLOSING_US) {
+                    self.finish(&Cause::of("client closed"), at, out);
+                } else if idle && since(self.last_us) >= session.limits.idle_us {
+                    self.end_with_words(
+                        "gate.ended",
+                        "idle",
+                        "the session was idle too long",
+                        at,
+                        out,
+                    );
+                }
+            }
+            _ => {
+                let limit = crate::seam::Limits::default().login_us;
+                if self.started_us.is_some_and(|start| since(start) >= limit) {
+                    self.end_with_words(
+                        "gate.ended",
+                        "login too slow",
+                        "the login took too long",
+                        at,
+                        out,
+                    );
+                }
+            }
+        }
+    }
+
+    /// The end of everything: outcomes of what is outstanding, `session.end`, and the command.
+    fn finish(&mut self, cause: &Cause, at: Moment, out: &mut Out) {
+        let mut ended = Ended { cause: cause.word.to_owned(), ..Ended::default() };
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Over => return,
+            Phase::Session(mut session) => {
+                if let Some(ticket) = session.give_up_question() {
+                    out.commands.push(Command::Forget(ticket));
+                }
+                if session.queue.is_empty() {
+                    let goodbye = [b'X', 0, 0, 0, 4];
+                    session.stage.push(Authorized::housekeeping(Housekeeping::Order), &goodbye);
+                } else {
+                    out.commands.push(Command::Errand(Box::new(cancel_errand(&session))));
+                }
+                session.conclude_outstanding(at, out);
+                ended = session.evidence.end(cause, at, out);
+                self.leaving = std::mem::take(&mut session.stage);
+            }
+            Phase::Login(login) => {
+                let (_, mut evidence, _) = *login;
+                ended = evidence.end(cause, at, out);
+            }
+            Phase::Admitting { ticket } => out.commands.push(Command::Forget(ticket)),
+            _ => {}
+        }
+        out.commands.push(Command::End(cause.clone(), Box::new(ended)));
+        self.input = Vec::new();
+    }
+
+    /// Hands staged bytes over: at once if the turn wrote no entries, else with the token.
+    fn release(&mut self, token: Option<&Token>, out: &mut Out) {
+        let stage = match &mut self.phase {
+            Phase::Session(session) => &mut session.stage,
+            Phase::Login(login) => &mut login.2,
+            _ => &mut self.leaving,
+        };
+        if stage.is_empty() {
+            return;
+        }
+        match token {
+            Some(token) => {
+                let bytes = stage.release(token);
+                out.send_upstream(bytes);
+            }
+            None => {
+                if let Some(bytes) = stage.release_without_entries(out.batch()) {
+                    out.send_upstream(bytes);
+                }
+            }
+        }
+    }
+}
+
+/// Asks the server to stop what runs: an ended session must not leave it running.
+fn cancel_errand(session: &Session) -> Errand {
+    let mut bytes = Vec::with_capacity(16);
+    message::put_packet(&mut bytes, |out| {
+        out.extend_from_slice(&message::CANCEL_REQUEST.to_be_bytes());
+        out.extend_from_slice(&session.upstream.key);
+    });
+    let tls = session.upstream.tls.clone();
+    let mut preface = (Vec::new(), Vec::new());
+    if tls.is_some() {
+        message::put_packet(&mut preface.0, |out| {
+            out.extend_from_slice(&message::SSL_REQUEST.to_be_bytes());
+        });
+        preface.1.push(b'S');
+    }
+    Errand { dial: session.upstream.dial.clone(), preface, tls, bytes }
+}
+
+impl Conversation for Postgres {
+    fn on(&mut self, event: Event<'_>, at: Moment, out: &mut Out) {
+        let started = *self.started_us.get_or_insert(at.mono_us);
+        debug_assert!(at.mono_us >= started, "the driver's clock is monotonic");
+        match event {
+            Event::Written(token) => {
+                self.unwritten = false;
+                self.release(Some(&token), out);
+                return;
+            }
+            Event::ClientBytes(bytes) => {
+                self.last_us = at.mono_us;
+                self.pump_client(bytes, at, out);
+            }
+            Event::ClientTls(facts) => {
+                if matches!(self.phase, Phase::ClientHandshake) {
+                    self.phase = Phase::Start { tls: Some(facts) };
+                }
+            }
+            Event::ClientClosed => self.client_closed(at, out),
+            Event::UpstreamOpen => {
+                if let Phase::Login(login) = &mut self.phase {
+                    let want = login.0.opened();
+                    self.log_in(want, at, out);
+                }
+            }
+            Event::UpstreamTls(facts) => {
+                if let Phase::Login(login) = &mut self.phase {
+                    let want = login.0.secured(facts);
+                    self.log_in(want, at, out);
+                }
+            }
+            Event::UpstreamFailed(words) => self.upstream_gone(&words, at, out),
+            Event::UpstreamBytes(bytes) => {
+                self.last_us = at.mono_us;
+                self.upstream_bytes(bytes, at, out);
+                self.pump_client(&[], at, out);
+            }
+            Event::UpstreamClosed => {
+                self.upstream_gone("the target closed the connection during the login", at, out);
+            }
+            Event::Answered(ticket, answer) => self.answered(ticket, answer, at, out),
+            Event::Tick => self.tick(at, out),
+            Event::End(cause) => {
+                let code = match cause.word {
+                    "evidence failed" => "evidence.failed",
+                    _ => "gate.ended",
+                };
+                let words = format!("the session was ended: {}", cause.word);
+                self.last_words(code, &words, at, out);
+                self.finish(&cause, at, out);
+            }
+            Event::Signal => {
+                if let Phase::Session(session) = &self.phase {
+                    out.commands.push(Command::Errand(Box::new(cancel_errand(session))));
+                }
+            }
+        }
+        if out.batch().is_empty() {
+            if !self.unwritten {
+                self.release(None, out);
+            }
+        } else {
+            self.unwritten = true;
+        }
+    }
+
+    fn wants_client(&self) -> bool {
+        let reads = !matches!(self.phase, Phase::Over | Phase::ClientHandshake);
+        reads && !self.unwritten && !self.blocked && self.closing_us.is_none()
+    }
+
+    fn wants_upstream(&self) -> bool {
+        matches!(self.phase, Phase::Session(_) | Phase::Login(_)) && !self.unwritten
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over)
+    }
+
+    fn is_idle(&self) -> bool {
+        match &self.phase {
+            Phase::Session(session) => {
+                session.queue.is_empty()
+                    && !session.is_waiting()
+                    && !session.group_open
+                    && session.transaction == b'I'
+            }
+            _ => true,
+        }
+    }
+}
+
+impl Postgres {
+    fn answered(&mut self, ticket: u64, answer: Answer, at: Moment, out: &mut Out) {
+        match (&mut self.phase, answer) {
+            (Phase::Admitting { ticket: open }, answer) if *open == ticket => match answer {
+                Answer::Admitted(admission) => self.admitted(*admission, at, out),
+                Answer::Refused(refusal) => self.not_admitted(&refusal, at, out),
+                Answer::Silence | Answer::Verdict(_) => {
+                    let words = "the gate could not check the credential in time";
+                    self.end_with_words("desk.silent", "desk silent", words, at, out);
+                }
+            },
+            (Phase::Session(session), answer) => {
+                let verdict = match answer {
+                    Answer::Verdict(verdict) => Some(verdict),
+                    _ => None,
+                };
+                if session.answer(ticket, verdict) {
+                    self.pump_client(&[], at, out);
+                }
+            }
+            _ => {}
+        }
+    }
+}

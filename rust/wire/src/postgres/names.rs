@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the session's prepared statements and portals mean, as far as the server confirmed it.
+//!
+//! The server's name space is one for protocol-level Parse and SQL-level PREPARE. A change made by
+//! a pipelined message is pending until the server answers it: later messages of the pipeline
+//! see the pending value, an error drops what its group (the messages up to a Sync) had pending.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::cache::EpochValues;
+use crate::seam::Verdict;
+
+/// A prepared statement: what was judged, and will be judged again.
+#[derive(Debug)]
+pub struct Statement {
+    /// Text of the Parse, or of the whole message that held the PREPARE.
+    pub text: Box<[u8]>,
+    /// Declared parameter types as on the wire.
+    pub types: Box<[u8]>,
+}
+
+/// A portal: one Bind, which answers for every Execute.
+#[derive(Debug)]
+pub struct Portal {
+    /// The statement it was bound from.
+    pub statement: Arc<Statement>,
+    /// Formats, values and result formats of the Bind.
+    pub arguments: Box<[u8]>,
+    /// Number of the operation, `None` for an empty statement.
+    pub operation: Option<u64>,
+    /// What was decided, and under which epochs.
+    pub verdict: Arc<Verdict>,
+    /// The epochs of that decision.
+    pub decided: EpochValues,
+    /// Execute messages forwarded so far.
+    pub executions: u32,
+    /// The group (messages up to a Sync) it was bound in.
+    pub group: u64,
+}
+
+#[derive(Debug)]
+struct Pending {
+    group: u64,
+    name: Box<[u8]>,
+    value: Option<Arc<Statement>>,
+}
+
+/// All names of a session.
+#[derive(Debug, Default)]
+pub struct Names {
+    statements: HashMap<Box<[u8]>, Arc<Statement>>,
+    pending: VecDeque<Pending>,
+    portals: HashMap<Box<[u8]>, Portal>,
+}
+
+impl Names {
+    /// The statement a message would find when the server comes to it.
+    pub fn statement(&self, name: &[u8]) -> Option<&Arc<Statement>> {
+        self.pending
+            .iter()
+            .rev()
+            .find(|change| *change.name == *name)
+            .map_or_else(|| self.statements.get(name), |change| change.value.as_ref())
+    }
+
+    /// A forwarded Parse (`Some`) or Close (`None`) will change a name.
+    pub fn change(&mut self, group: u64, name: &[u8], value: Option<Arc<Statement>>) {
+        self.pending.push_back(Pending { group, name: name.into(), value });
+    }
+
+    /// The server confirmed the oldest pending change.
+    pub fn confirm(&mut self) {
+        if let Some(change) = self.pending.pop_front() {
+            match change.value {
+                Some(value) => drop(self.statements.insert(change.name, value)),
+                None => drop(self.statements.remove(&change.name)),
+            }
+        }
+    }
+
+    /// The server failed and skips all up to the end of `group`: nothing pending up to there will
+    /// happen. A failed Parse of the unnamed statement has dropped the old one.
+    pub fn fail(&mut self, group: u64, parsed_unnamed: bool) {
+        self.pending.retain(|change| change.group > group);
+        if parsed_unnamed {
+            self.statements.remove(&b""[..]);
+        }
+    }
+
+    /// SQL-level PREPARE, confirmed.
+    pub fn prepare(&mut self, name: &[u8], statement: Arc<Statement>) {
+        self.statements.insert(name.into(), statement);
+    }
+
+    /// SQL-level DEALLOCATE, confirmed.
+    pub fn forget(&mut self, name: &[u8]) {
+        self.statements.remove(name);
+    }
+
+    /// DEALLOCATE ALL, confirmed.
+    pub fn forget_all(&mut self) {
+        self.statements.clear();
+    }
+
+    /// Names and texts of the confirmed statements, for the desk.
+    pub fn texts(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut texts: Vec<_> = self
+            .statements
+            .iter()
+            .map(|(name, statement)| (name.to_vec(), statement.text.to_vec()))
+            .collect();
+        texts.sort();
+        texts
+    }
+
+    /// Statements and portals known.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.statements.len() + self.pending.len(), self.portals.len())
+    }
+
+    /// A forwarded Bind opens a portal; returns the one it replaces.
+    pub fn bind(&mut self, name: &[u8], portal: Portal) -> Option<Portal> {
+        self.portals.insert(name.into(), portal)
+    }
+
+    /// An open portal.
+    pub fn portal(&mut self, name: &[u8]) -> Option<&mut Portal> {
+        self.portals.get_mut(name)
+    }
+
+    /// A portal is gone: closed, or its Bind failed.
+    pub fn unbind(&mut self, name: &[u8]) -> Option<Portal> {
+        self.portals.remove(name)
+    }
+
+    /// The transaction of `group` ended: every portal bound up to then is gone. In the order of
+    /// their operations.
+    pub fn unbind_through(&mut self, group: u64) -> Vec<Portal> {
+        if self.portals.is_empty() {
+            return Vec::new();
+        }
+        let mut gone: Vec<_> = self
+            .portals
+            .extract_if(|_, portal| portal.group <= group)
+            .map(|(_, portal)| portal)
+            .collect();
+        gone.sort_by_key(|portal| portal.operation);
+        gone
+    }
+}
