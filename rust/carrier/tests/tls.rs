@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+//! TLS with the client and with the upstream, over real sockets.
+#![allow(clippy::unwrap_used, clippy::panic)] // tests fail by panicking
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use gatebook_wire::{TlsDemand, TlsVerify};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use support::{certificate, echo, expect, rest, upstream, Certificate, Gate, Setup};
+
+type Client = StreamOwned<ClientConnection, TcpStream>;
+
+fn gate(certificate: &Certificate) -> Gate {
+    Gate::start(Setup { certificate: Some(certificate.clone()), ..Setup::default() })
+}
+
+/// A TLS client that trusts `root`, after the gate's `S`.
+fn secure(gate: &Gate, root: &[u8], alpn: &[&[u8]]) -> std::io::Result<Client> {
+    let mut plain = gate.connect();
+    plain.write_all(b"S").unwrap();
+    expect(&mut plain, b"S");
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(root).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    let name = ServerName::try_from("gate.test").unwrap();
+    let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    connection.complete_io(&mut plain)?;
+    Ok(StreamOwned::new(connection, plain))
+}
+
+/// An upstream that echoes inside TLS.
+fn secure_echo(certificate: &Certificate) -> u16 {
+    let chain = CertificateDer::pem_slice_iter(&certificate.chain).map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_slice(&certificate.key).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let config = Arc::new(config);
+    upstream(move |stream| {
+        let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = StreamOwned::new(connection, stream);
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = stream.read(&mut buffer) {
+            stream.write_all(buffer.get(..count).unwrap()).unwrap();
+        }
+    })
+}
+
+fn demand(name: &str, verify: TlsVerify, roots: &[u8]) -> Option<TlsDemand> {
+    Some(TlsDemand { server_name: name.to_owned(), verify, roots_pem: roots.to_vec() })
+}
+
+/// What a client hears that is let in under this demand.
+fn heard(gate: &Gate, port: u16, tls: Option<TlsDemand>) -> String {
+    let mut client = gate.connect();
+    client.write_all(b"H").unwrap();
+    assert!(gate.carrier.admit(gate.hello(), support::admission("s1", port, tls)));
+    let mut word = [0; 2];
+    client.read_exact(&mut word).unwrap();
+    if &word == b"ok" {
+        client.write_all(b"ping").unwrap();
+        expect(&mut client, b"ping");
+        return "ok".to_owned();
+    }
+    String::from_utf8_lossy(&word).into_owned() + &rest(&mut client)
+}
+
+#[test]
+fn a_client_inside_tls_reaches_a_plain_upstream_and_the_facts_are_kept() {
+    let certificate = certificate("gate.test");
+    let gate = gate(&certificate);
+    let mut client = secure(&gate, &certificate.root, &[]).unwrap();
+    client.write_all(b"H").unwrap();
+    assert!(gate.carrier.admit(gate.hello(), support::admission("s1", upstream(echo), None)));
+    expect(&mut client, b"ok");
+    let long: Vec<u8> = (0..3_000_000_u32).map(|number| (number % 251) as u8).collect();
+    let back = long.clone();
+    client.write_all(b"short").unwrap();
+    expect(&mut client, b"short");
+    client.write_all(&long).unwrap();
+    let mut read = vec![0; long.len()];
+    client.read_exact(&mut read).unwrap();
+    assert!(read == back);
+    let facts = gate.seen.peers.lock().unwrap().first().cloned().unwrap();
+    assert_eq!(facts.version, "TLSv1.3");
+    assert!(facts.cipher.starts_with("TLS_"), "{}", facts.cipher);
+    assert_eq!(facts.peer_sha256, "");
+}
+
+#[test]
+fn an_ended_session_says_goodbye_inside_tls() {
+    let certificate = certificate("gate.test");
+    let gate = gate(&certificate);
+    let mut client = secure(&gate, &certificate.root, &[b"relay"]).unwrap();
+    client.write_all(b"H").unwrap();
+    assert!(gate.carrier.answer(gate.hello(), gatebook_wire::Answer::Silence));
+    // An end without close_notify would be an error here.
+    assert_eq!(rest(&mut client), "bye:silence");
+}
+
+#[test]
+fn a_client_that_speaks_another_protocol_is_refused_in_the_handshake() {
+    let certificate = certificate("gate.test");
+    let gate = gate(&certificate);
+    let error = secure(&gate, &certificate.root, &[b"http/1.1"]).unwrap_err();
+    assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
+    assert_eq!(gate.ended().cause, "client closed");
+}
+
+#[test]
+fn a_listener_without_certificate_closes_a_client_that_wants_tls() {
+    let gate = Gate::start(Setup::default());
+    let mut client = gate.connect();
+    client.write_all(b"S").unwrap();
+    assert_eq!(rest(&mut client), "S");
+    assert_eq!(gate.ended().cause, "client closed");
+}
+
+#[test]
+fn new_connections_meet_the_reloaded_certificate_and_open_ones_live_on() {
+    let (old, new) = (certificate("gate.test"), certificate("gate.test"));
+    let gate = gate(&old);
+    let mut open = secure(&gate, &old.root, &[]).unwrap();
+    gate.carrier.reload_tls(gate.listener, &new.chain, &new.key).unwrap();
+    assert!(secure(&gate, &old.root, &[]).is_err());
+    assert!(secure(&gate, &new.root, &[]).is_ok());
+    open.write_all(b"H").unwrap();
+    assert!(gate.carrier.answer(gate.hello(), gatebook_wire::Answer::Silence));
+    expect(&mut open, b"bye:silence");
+    let error = gate.carrier.reload_tls(gate.listener, b"nonsense", b"").unwrap_err();
+    assert!(error.to_string().starts_with("the certificate"), "{error}");
+    assert!(secure(&gate, &new.root, &[]).is_ok());
+}
+
+#[test]
+fn full_verification_wants_chain_and_name() {
+    let certificate = certificate("db.test");
+    let port = secure_echo(&certificate);
+    let gate = Gate::start(Setup::default());
+    let full = |name| heard(&gate, port, demand(name, TlsVerify::Full, &certificate.root));
+    assert_eq!(full("db.test"), "ok");
+    assert!(full("other.test").contains("not valid for name"), "{}", full("other.test"));
+    let facts = gate.seen.peers.lock().unwrap().first().cloned().unwrap();
+    assert_eq!((facts.version.as_str(), facts.peer_sha256.len()), ("TLSv1.3", 64));
+}
+
+#[test]
+fn chain_verification_takes_any_name_under_a_known_root() {
+    let certificate = certificate("db.test");
+    let port = secure_echo(&certificate);
+    let stranger = support::certificate("db.test");
+    let gate = Gate::start(Setup::default());
+    let chain = |root: &[u8]| heard(&gate, port, demand("10.0.0.9", TlsVerify::Chain, root));
+    assert_eq!(chain(&certificate.root), "ok");
+    let refused = chain(&stranger.root);
+    assert!(refused.contains("certificate"), "{refused}");
+    assert!(refused.ends_with("bye:upstream failed"), "{refused}");
+    let public = heard(&gate, port, demand("db.test", TlsVerify::Full, b""));
+    assert!(public.ends_with("bye:upstream failed"), "{public}");
+}
+
+#[test]
+fn no_verification_encrypts_to_whoever_answers() {
+    let port = secure_echo(&certificate("db.test"));
+    let gate = Gate::start(Setup::default());
+    assert_eq!(heard(&gate, port, demand("any.test", TlsVerify::InsecureNone, b"")), "ok");
+}
+
+#[test]
+fn an_upstream_that_speaks_no_tls_fails() {
+    let gate = Gate::start(Setup::default());
+    let port = upstream(|mut stream| stream.write_all(b"N, and no TLS here").unwrap());
+    let words = heard(&gate, port, demand("db.test", TlsVerify::InsecureNone, b""));
+    assert!(words.ends_with("bye:upstream failed"), "{words}");
+}
