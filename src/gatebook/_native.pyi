@@ -136,6 +136,8 @@ class Fault:
 class Admission:
     """Consent to a session; see rust/wire/src/seam.rs for each field. Times in microseconds."""
 
+    startup: list[tuple[str, str]]
+
     def __init__(
         self,
         *,
@@ -147,7 +149,6 @@ class Admission:
         password: bytes,
         nonce: str,
         startup: list[tuple[str, str]],
-        unsupported: list[str],
         scope: bytes,
         principal: str,
         facts_query: bytes,

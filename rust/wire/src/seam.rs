@@ -156,8 +156,6 @@ pub struct Admission {
     pub nonce: String,
     /// Startup parameters for the upstream, in order, without `user`.
     pub startup: Vec<(String, String)>,
-    /// Parameters the client asked for as `_pq_.*`, refused by name in `NegotiateProtocolVersion`.
-    pub unsupported: Vec<String>,
     /// SHA-256 over target, database, account and entitlement: the constant part of a cache key.
     pub scope: [u8; 32],
     /// The principal's key for fair queueing at the desk.

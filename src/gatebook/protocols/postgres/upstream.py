@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a role to a login at the server: which start-up parameters a client may bring, and what the gate sends.
+
+Source: PostgreSQL documentation, "Message Formats", StartupMessage; "Connection Settings" for `options`. Every setting a
+client brings is an access of its own, as if it had said SET; what cannot be read is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gatebook.model.errors import ClientFault, quoted
+from gatebook.model.operation import Access, ObjectKind, ObjectRef
+from gatebook.model.target import Address, Target, TlsMode
+from gatebook.protocols.postgres.catalogue import CatalogueView
+from gatebook.protocols.postgres.names import Names
+from gatebook.protocols.postgres.reading import Reading
+from gatebook.protocols.postgres.settings import set_setting
+
+# What the gate reads statements by; a client that asks for another value needs a permit for the setting.
+PINNED: Final = (("client_encoding", "UTF8"), ("standard_conforming_strings", "on"))
+_NOT_SETTINGS: Final = frozenset({"user", "database", "options", "replication"})
+_SETTING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$.]{0,127}")
+_TLS: Final = {TlsMode.VERIFY_FULL: "full", TlsMode.VERIFY_CA: "chain", TlsMode.INSECURE_REQUIRE: "insecure_none"}
+
+
+class StartupFault(ClientFault):
+    """The start-up parameters cannot be read."""
+
+    code = "protocol.malformed"
+
+
+@dataclass(frozen=True, slots=True)
+class Startup:
+    """What a client asked for, read: `settings` in order, those of `options` first, as the server takes them."""
+
+    user: str
+    database: str
+    settings: tuple[tuple[str, str], ...]
+    replication: str
+
+
+def read_startup(parameters: Sequence[tuple[str, str]]) -> Startup:
+    """Read start-up parameters; names were checked to be unique. StartupFault if `options` or a name is malformed."""
+    named = dict(parameters)
+    settings = [*_read_options(named.get("options", ""))]
+    for name, value in parameters:
+        if name in _NOT_SETTINGS:
+            continue
+        if not _SETTING.fullmatch(name):
+            raise StartupFault(f"start-up parameter {quoted(name)} is not the name of a setting")
+        settings.append((name, value))
+    return Startup(
+        user=named.get("user", ""),
+        database=named.get("database", "") or named.get("user", ""),
+        settings=tuple(settings),
+        replication=named.get("replication", ""),
+    )
+
+
+def startup_accesses(startup: Startup, target: Target) -> tuple[Access, ...]:
+    """The accesses that start-up parameters need, each as if the client had said SET."""
+    names = Names(target.name, startup.database, CatalogueView(), None)
+    reading = Reading(names, {}, {}, lambda _text: b"", columns=False)
+    for name, value in startup.settings:
+        set_setting(reading, name, value)
+    accesses = list(reading.accesses)
+    if startup.replication not in {"", "false", "off", "no", "0"}:
+        here = ObjectRef(ObjectKind.DATABASE, (target.name, startup.database))
+        accesses.append(Access("replicate", here))
+    return tuple(accesses)
+
+
+def upstream_parameters(startup: Startup, target: Target) -> list[tuple[str, str]]:
+    """The parameters of the gate's own StartupMessage, without `user`."""
+    database = startup.database if target.any_database else target.database
+    asked = {name.lower() for name, _ in startup.settings}
+    parameters = [("database", database), *startup.settings]
+    parameters += [(name, value) for name, value in PINNED if name not in asked]
+    if startup.replication:
+        parameters.append(("replication", startup.replication))
+    return parameters
+
+
+def upstream_tls(target: Target) -> tuple[str, str, bytes] | None:
+    """Server name, how far to check, and roots; None for plaintext, which only a local address may have."""
+    if target.tls is TlsMode.DISABLE:
+        return None
+    return (target.address.host, _TLS[target.tls], target.tls_roots)
+
+
+def upstream_address(address: Address) -> tuple[str, int]:
+    """Host and port for the dial; the folder of a unix socket becomes the socket's path."""
+    if address.host.startswith("/"):
+        return (f"{address.host}/.s.PGSQL.{address.port}", address.port)
+    return (address.host, address.port)
+
+
+def _read_options(options: str) -> Iterable[tuple[str, str]]:
+    """Read `-c name=value` and `--name=value`; a backslash takes the next character as it is."""
+    words = iter(_split(options))
+    for word in words:
+        if word == "-c":
+            word = next(words, "")  # noqa: PLW2901  the value stands in the next word
+        elif word.startswith("-c"):
+            word = word[2:]  # noqa: PLW2901  or in the same
+        elif word.startswith("--"):
+            word = word[2:]  # noqa: PLW2901  or in the long form
+        else:
+            raise StartupFault(f"start-up option {quoted(word)} is not served", "use `-c name=value`")
+        name, equals, value = word.partition("=")
+        name = name.replace("-", "_")
+        if not equals or not _SETTING.fullmatch(name):
+            raise StartupFault(f"start-up option {quoted(word)} is not `name=value`")
+        yield (name, value)
+
+
+def _split(options: str) -> list[str]:
+    """Split at white space as the server does (`pg_split_opts`)."""
+    words: list[str] = []
+    word = ""
+    inside = escaped = False
+    for character in options:
+        if escaped:
+            word, escaped, inside = word + character, False, True
+        elif character == "\\":
+            escaped = inside = True
+        elif character.isspace():
+            if inside:
+                words.append(word)
+            word, inside = "", False
+        else:
+            word, inside = word + character, True
+    return [*words, word] if inside else words

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a protocol may ask of the gate, and the values it asks with and is answered by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gatebook.identity.api_key import KeyBook
+from gatebook.model.decision import Decision, Refused
+from gatebook.model.ids import EvaluationId, SessionId
+from gatebook.model.operation import Access, ObjectRef
+from gatebook.model.principal import Identified, NotIdentified, Principal
+from gatebook.model.secret import Secret
+from gatebook.model.target import Role, Target
+from gatebook.policy.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is in force: replaced whole by a reload, never changed.
+
+    `any_target` answers for every database name (`gatebook try`); `verdict_ttl_s` bounds how long a decision may
+    serve again.
+    """
+
+    engine: Engine
+    book: KeyBook
+    targets: Mapping[str, Target]
+    any_target: Target | None = None
+    verdict_ttl_s: float = 300.0
+
+    def target(self, database: str) -> Target | None:
+        """The target that a client means by the database it names; None if there is none of that name."""
+        return self.targets.get(database, self.any_target)
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """A client at the door: what it showed and asked for. `accesses` are those its start-up options need."""
+
+    credential: Secret
+    user: str
+    target: Target | None
+    database: str
+    accesses: tuple[Access, ...]
+    tls: bool
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Who is inside, where, and as what: the fixed part of every decision of a session."""
+
+    id: SessionId
+    principal: Principal
+    target: Target
+    role: Role
+    database: str
+    tls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Consent to a session."""
+
+    session: Session
+    identified: Identified
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class NotAdmitted:
+    """No session. `answer` is for evidence; `refused` is all that the client is told."""
+
+    answer: Identified | NotIdentified
+    refused: Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a decision may read beside who and what. `kind_of` tells the kind of a relation."""
+
+    now: datetime
+    evaluation: EvaluationId
+    in_transaction: bool
+    kind_of: Callable[[ObjectRef], str] = field(default=lambda _ref: "unknown")

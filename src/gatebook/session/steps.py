@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way of one operation, for every protocol. Read this file aloud and you have read the product.
+
+1. accept       a connection comes in, inside TLS                      rust/carrier, `listener.rs`
+2. identify     whose credential is it                                 `admit`, by gatebook.identity
+3. admit        may they be here, and as which role                    `admit`
+4. read         what does the message mean                             gatebook.protocols, rust/wire
+5. decide       may they do each thing that it would do                `decide`
+6. approve      does a named person consent                            no policy can ask for it in this build: the
+                annotation is refused when policies are loaded
+7. write ahead  the intent is in the journal before a byte leaves      rust/wire `Forwardable`, rust/carrier `journal.rs`
+8. carry        the operation goes to the target, and only then        rust/carrier, `session.rs`
+9. mask         what comes back is cleared for the client              rust/wire `Cleared`
+10. record      both directions, as the client saw them                rust/carrier, `recorder.rs`
+11. prove       outcome and end are written; anybody can verify        rust/wire `evidence.rs`, gatebook.evidence
+
+Deny is what one gets by doing nothing. This is the only place that calls the policy engine's `decide`, and the only maker of
+an `Admitted` and of a `Verdict`.
+"""
+
+from __future__ import annotations
+
+from gatebook.identity import api_key
+from gatebook.model.decision import Decision, Refused, Result, Verdict
+from gatebook.model.ids import SessionId
+from gatebook.model.operation import Access, CacheScope, ObjectKind, ObjectRef, Operation, Statement
+from gatebook.model.principal import Check, Identified, NotIdentified, Principal
+from gatebook.model.target import Role, Target
+from gatebook.session.gate import Admitted, Circumstances, Knock, NotAdmitted, Rules, Session
+
+# LIMIT: accesses and policies told to a client; the book has them all.
+TOLD = 20
+
+_NOT_GOOD = Refused(
+    code="authn.failed",
+    message="the gate does not accept this login",
+    hint="check the key, its expiry, the user name and the database (target); the operator finds the failed check in the book",
+)
+
+
+def admit(knock: Knock, rules: Rules, session_id: SessionId, evaluation: Circumstances) -> Admitted | NotAdmitted:
+    """Steps 2 and 3. To the client, a bad credential and a target that is not there are one answer."""
+    # 2. identify: the credential, then that it belongs to the user name that was claimed
+    answer = api_key.verify(knock.credential.reveal(), rules.book, knock.now)
+    if isinstance(answer, NotIdentified):
+        return NotAdmitted(answer, _NOT_GOOD)
+    principal, checks = answer.principal, answer.checks
+    any_user = knock.target is not None and knock.target.any_database
+    for name, passed in (
+        ("user", any_user or knock.user == principal.subject.subject),
+        ("target", knock.target is not None),
+        ("role", knock.target is not None and _role(principal, knock.target) is not None),
+    ):
+        checks = (*checks, Check(name, passed))
+        if not passed:
+            return NotAdmitted(NotIdentified(checks, principal.credential), _NOT_GOOD)
+    # 3. admit: the role, and the policy's word on being here with these start-up options
+    role = _role(principal, knock.target) if knock.target else None
+    if knock.target is None or role is None:  # the checks above have said so already
+        return NotAdmitted(NotIdentified((*checks, Check("role", passed=False)), principal.credential), _NOT_GOOD)
+    session = Session(session_id, principal, knock.target, role, knock.database, knock.tls)
+    here = ObjectRef(ObjectKind.DATABASE, (knock.target.name, knock.database))
+    login = Statement("LOGIN", (Access("login", here), *knock.accesses), privileged=False)
+    decision = _judge(session, Operation("login", (login,)), login, rules, evaluation)
+    identified = Identified(principal, (*checks, Check("policy", decision.result is Result.ALLOW)))
+    if decision.result is not Result.ALLOW:
+        words = "no policy lets this identity connect here with these options"
+        refused = Refused("admit.denied", words, _reasons(decision), facts=_facts(decision))
+        return NotAdmitted(identified, refused)
+    return Admitted(session, identified, decision)
+
+
+def turn_away(check: str, refused: Refused) -> NotAdmitted:
+    """A client whose request could not even be read: the named check failed, and no credential was looked at."""
+    return NotAdmitted(NotIdentified((Check(check, passed=False),)), refused)
+
+
+def decide(session: Session, operation: Operation, rules: Rules, circumstances: Circumstances) -> Verdict:
+    """Step 5: judge every statement of a message before any of it is sent; one no is a no to all."""
+    decided: dict[tuple[object, ...], Decision] = {}
+    decisions: list[Decision] = []
+    for statement in operation.statements:
+        same = (statement.verb, statement.accesses, statement.context)
+        if same not in decided:
+            decided[same] = _judge(session, operation, statement, rules, circumstances)
+        decisions.append(decided[same])
+    refused = next((_refusal(rules, found) for found in decisions if found.result is not Result.ALLOW), None)
+    return Verdict(
+        evaluation=circumstances.evaluation,
+        statements=operation.statements,
+        decisions=tuple(decisions),
+        refused=refused,
+        cache=CacheScope.NONE if refused else _scope(operation, decisions),
+        ttl_s=rules.verdict_ttl_s,
+    )
+
+
+def _judge(
+    session: Session, operation: Operation, statement: Statement, rules: Rules, circumstances: Circumstances
+) -> Decision:
+    context = {
+        **dict(statement.context),
+        "role": session.role.name,
+        "verb": statement.verb,
+        "via": operation.via,
+        "statement_count": len(operation.statements),
+        "in_transaction": circumstances.in_transaction,
+        "tls": session.tls,
+        "now": circumstances.now,
+    }
+    return rules.engine.decide(session.principal, statement.accesses, context, circumstances.kind_of)
+
+
+def _role(principal: Principal, target: Target) -> Role | None:
+    """The first role of the target for a group of the principal; a role without groups is for everybody (`try`)."""
+    return next((role for role in target.roles if not role.groups or set(role.groups) & set(principal.groups)), None)
+
+
+def _scope(operation: Operation, decisions: list[Decision]) -> CacheScope:
+    """The widest scope that every statement allows; none where a policy reads what no key holds."""
+    if any(decision.time_dependent for decision in decisions):
+        return CacheScope.NONE
+    scopes = {statement.cacheable for statement in operation.statements}
+    for narrow in (CacheScope.NONE, CacheScope.EXACT):
+        if narrow in scopes:
+            return narrow
+    return CacheScope.SHAPE if scopes else CacheScope.EXACT
+
+
+def _refusal(rules: Rules, decision: Decision) -> Refused:
+    hints = [hint for policy in decision.policies if (hint := rules.engine.hint(policy))]
+    usual = {
+        "policy.denied": "ask for a permit for what is named, or do without it",
+        "policy.error": "tell the operator of the gate: a policy fails to evaluate",
+        "policy.opaque": "write the statement so that the gate can read what it does",
+        "policy.unknown": "name the object with its schema, and see that it exists",
+    }
+    return Refused(
+        code=decision.code,
+        message=_reasons(decision),
+        hint="; ".join(hints) or usual.get(decision.code, ""),
+        facts=_facts(decision),
+    )
+
+
+def _reasons(decision: Decision) -> str:
+    return "; ".join(decision.reasons[:TOLD]) or "refused"
+
+
+def _facts(decision: Decision) -> tuple[tuple[str, str | tuple[str, ...]], ...]:
+    """Members of the object for agents, sorted."""
+    denied = tuple(f"{access.action} {access.object}" for access in decision.denied[:TOLD])
+    return (
+        ("code", decision.code),
+        ("denied", denied),
+        ("policies", decision.policies[:TOLD]),
+        ("policy_hash", decision.policy_hash),
+    )
