@@ -14,6 +14,7 @@ use crate::desk::Desk;
 use crate::error::CarrierError;
 use crate::journal::Journal;
 use crate::listener::{ListenSpec, Listener};
+use crate::mailbox::Mailbox;
 use crate::parser::{self, ParseHook};
 use crate::recorder::Recorder;
 use crate::registry::Registry;
@@ -54,7 +55,7 @@ pub struct Carrier {
 
 impl Carrier {
     /// Starts the threads; nothing is listened on yet.
-    pub fn start(journal: Arc<Journal>, options: Options) -> Result<Self, CarrierError> {
+    pub fn start(journal: Arc<Journal>, options: &Options) -> Result<Self, CarrierError> {
         let words = |error: std::io::Error| CarrierError::new(format!("cannot start: {error}"));
         let desk = Arc::new(Desk::new().map_err(words)?);
         parser::start(&desk, &options.parse).map_err(words)?;
@@ -145,7 +146,7 @@ impl Carrier {
         let Some(runtime) = lock(&self.runtime).take() else { return };
         lock(&self.listeners).clear();
         let registry = &self.shared.registry;
-        registry.tell_all(|mailbox| mailbox.drain());
+        registry.tell_all(Mailbox::drain);
         runtime.block_on(async {
             if tokio::time::timeout(drain, registry.empty()).await.is_ok() {
                 return;

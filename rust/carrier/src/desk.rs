@@ -176,7 +176,7 @@ impl Desk {
         mailbox: &Arc<Mailbox>,
         local: u64,
         key: Arc<str>,
-        asked: Asked,
+        what: Asked,
     ) -> Option<u64> {
         let mut state = self.lock();
         state.asked += 1;
@@ -187,7 +187,7 @@ impl Desk {
         state.next += 1;
         let ticket = state.next;
         let mailbox = Arc::clone(mailbox);
-        let (is_hello, stage) = match asked {
+        let (is_hello, begins) = match what {
             Asked::Hello(greeting) => (true, Stage::Ready(Item::Hello(ticket, greeting))),
             Asked::Question(question) => (false, Stage::Unparsed(question)),
         };
@@ -198,7 +198,7 @@ impl Desk {
             state.unparsed.push(&key, ticket);
             self.parse.notify_one();
         }
-        state.open.insert(ticket, Open { mailbox, local, key, is_hello, stage });
+        state.open.insert(ticket, Open { mailbox, local, key, is_hello, stage: begins });
         Some(ticket)
     }
 
@@ -408,7 +408,9 @@ mod tests {
         parse_all(&desk, 1);
         assert_eq!(desk.drain(9).len(), 1);
         desk.forget(drained);
-        assert!(matches!(desk.drain(9).as_slice(), [Item::Forgotten(ticket)] if *ticket == drained));
+        assert!(
+            matches!(desk.drain(9).as_slice(), [Item::Forgotten(ticket)] if *ticket == drained)
+        );
     }
 
     #[test]

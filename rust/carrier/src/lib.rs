@@ -6,7 +6,6 @@
 //! `desk` is the queue to Python; `listener` accepts; `journal` and `recorder` write evidence.
 #![deny(unsafe_code)] // allowed where the journal talks to its file
 
-
 mod asks;
 mod carrier;
 mod clock;

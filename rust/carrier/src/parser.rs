@@ -86,6 +86,9 @@ mod tests {
     fn text_that_is_empty_or_too_long_never_reaches_the_hook() {
         let hook: ParseHook = Arc::new(|_| Parsed::failed("reached"));
         assert_eq!(parse(&hook, &question(b"")), Parsed::default());
-        assert_eq!(parse(&hook, &question(&vec![b'x'; TEXT_BYTES + 1])), Parsed::failed("too long"));
+        assert_eq!(
+            parse(&hook, &question(&vec![b'x'; TEXT_BYTES + 1])),
+            Parsed::failed("too long")
+        );
     }
 }

@@ -9,18 +9,18 @@ use gatebook_wire::Out;
 const KEPT_PER_THREAD: usize = 4;
 
 thread_local! {
-    static KEPT: RefCell<Vec<Box<Out>>> = const { RefCell::new(Vec::new()) };
+    static KEPT: RefCell<Vec<Out>> = const { RefCell::new(Vec::new()) };
 }
 
 /// An empty output buffer, with memory from an earlier turn where there is one.
-pub(crate) fn take() -> Box<Out> {
+pub(crate) fn take() -> Out {
     KEPT.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
 /// Gives one back after a turn whose batch was written.
 ///
 /// A buffer with an unwritten batch is dropped: its entries must not reach another session.
-pub(crate) fn put(mut out: Box<Out>) {
+pub(crate) fn put(mut out: Out) {
     if !out.batch().is_empty() {
         return;
     }

@@ -34,6 +34,9 @@ const TICK_US: u64 = 500_000;
 /// A wait for room in the recorder's queue.
 pub(crate) type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// Reading one side.
+type Read = fn(&mut Session, &mut Context<'_>, bool) -> Poll<()>;
+
 /// A connection and everything it holds.
 pub(crate) struct Session {
     pub(crate) shared: Arc<Shared>,
@@ -46,7 +49,7 @@ pub(crate) struct Session {
     /// The listener's TLS as it was when the connection came.
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// Output of the turn under way.
-    pub(crate) out: Option<Box<Out>>,
+    pub(crate) out: Option<Out>,
     pub(crate) recording: Option<RecordingHandle>,
     /// Set while the recorder takes no more.
     pub(crate) room: Option<Room>,
@@ -58,16 +61,26 @@ pub(crate) struct Session {
     pub(crate) ended: Option<Box<Ended>>,
     /// The session's id once it is admitted.
     pub(crate) name: String,
-    /// `Event::End` was given: what follows are the gate's own last words.
-    pub(crate) is_ending: bool,
-    is_draining: bool,
+    pub(crate) life: Life,
     is_upstream_first: bool,
-    is_gone: bool,
     number: u64,
     permit: Option<OwnedSemaphorePermit>,
     tick_us: u64,
     timer: Pin<Box<Sleep>>,
     pub(crate) moved: Moved,
+}
+
+/// How far a session is towards its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// Served.
+    Serving,
+    /// Ended once nothing runs.
+    Draining,
+    /// `Event::End` was given: what follows are the gate's own last words.
+    Ending,
+    /// The desk was told.
+    Gone,
 }
 
 /// Bytes that passed since the last tick.
@@ -110,10 +123,8 @@ impl Session {
             errands: Vec::new(),
             ended: None,
             name: String::new(),
-            is_ending: false,
-            is_draining: false,
+            life: Life::Serving,
             is_upstream_first: false,
-            is_gone: false,
             number,
             permit: Some(permit),
             tick_us,
@@ -127,7 +138,7 @@ impl Session {
         while self.ended.is_none() {
             poll_fn(|cx| self.poll_event(cx)).await;
             self.settle().await;
-            if self.is_draining && self.conversation.is_idle() {
+            if self.life == Life::Draining && self.conversation.is_idle() {
                 self.mailbox.end(Cause::of("gate stopping"));
             }
         }
@@ -146,12 +157,12 @@ impl Session {
         let has_room = self.poll_room(cx);
         // Whoever was read last time waits this time: a flood of one side never silences the other.
         self.is_upstream_first = !self.is_upstream_first;
-        let is_read = if self.is_upstream_first {
-            self.poll_upstream(cx, has_room).is_ready() || self.poll_client(cx, has_room).is_ready()
+        let sides: [Read; 2] = if self.is_upstream_first {
+            [Self::poll_upstream, Self::poll_client]
         } else {
-            self.poll_client(cx, has_room).is_ready() || self.poll_upstream(cx, has_room).is_ready()
+            [Self::poll_client, Self::poll_upstream]
         };
-        if is_read {
+        if sides.iter().any(|read| read(self, cx, has_room).is_ready()) {
             return Poll::Ready(());
         }
         self.poll_timer(cx)
@@ -160,7 +171,7 @@ impl Session {
     fn read_letter(&mut self, letter: Letter) {
         match letter {
             Letter::End(cause) => {
-                self.is_ending = true;
+                self.life = Life::Ending;
                 self.give(Event::End(cause));
             }
             Letter::Answered(local, answer) => {
@@ -173,7 +184,8 @@ impl Session {
                 self.answered(local);
             }
             Letter::Signal => self.give(Event::Signal),
-            Letter::Drain => self.is_draining = true,
+            Letter::Drain if self.life == Life::Serving => self.life = Life::Draining,
+            Letter::Drain => {}
         }
     }
 
@@ -291,7 +303,7 @@ impl Session {
 
     /// Tells the desk that the connection is over and takes it off every list. Once.
     pub(crate) fn leave(&mut self, ended: Box<Ended>) {
-        if std::mem::replace(&mut self.is_gone, true) {
+        if std::mem::replace(&mut self.life, Life::Gone) == Life::Gone {
             return;
         }
         self.count();
@@ -305,7 +317,7 @@ impl Drop for Session {
     /// A task that panicked, or that a stopping runtime dropped, still ends its session: the
     /// desk hears of it, and a recording that can be sealed is.
     fn drop(&mut self) {
-        if self.is_gone {
+        if self.life == Life::Gone {
             return;
         }
         if std::thread::panicking() {

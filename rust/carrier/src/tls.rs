@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gatebook_wire::entry::{hex, sha256};
 use gatebook_wire::{TlsDemand, TlsFacts, TlsVerify};
-use ring::digest::{digest, Context, SHA256};
+use ring::digest::{Context, SHA256};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{ring as provider, CryptoProvider};
@@ -154,17 +155,11 @@ impl ServerCertVerifier for AnyName {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match self.0.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        ) {
+        match self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        {
             // The name is looked at last, behind the chain.
             Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName
-                | CertificateError::NotValidForNameContext { .. },
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),
             other => other,
         }
@@ -248,15 +243,6 @@ fn facts(state: &CommonState) -> TlsFacts {
         .map(|name| name.replacen("TLS13_", "TLS_", 1))
         .unwrap_or_default();
     let peer = state.peer_certificates().and_then(|chain| chain.first());
-    let peer_sha256 = peer.map(|certificate| hex(digest(&SHA256, certificate).as_ref()));
+    let peer_sha256 = peer.map(|certificate| hex(&sha256(certificate)));
     TlsFacts { version: version.to_owned(), cipher, peer_sha256: peer_sha256.unwrap_or_default() }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

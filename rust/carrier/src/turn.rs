@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatebook_wire::{Ask, Cause, Command, Dial, Ended, Event, Hello, Out, TlsDemand};
+use gatebook_wire::{Ask, Cause, Command, Dial, Event, Hello, Out, TlsDemand};
 
 use crate::asks::Open;
 use crate::desk::{Asked, Greeting};
@@ -16,7 +16,7 @@ use crate::parser::PARSE_US;
 use crate::pipes::Pipe;
 use crate::pool;
 use crate::recorder::Push;
-use crate::session::{wide, Session};
+use crate::session::{wide, Life, Session};
 use crate::shared::{EvidenceFault, EVIDENCE_FAILED};
 use crate::side::{Opened, Side};
 use crate::{errand, tls};
@@ -54,8 +54,11 @@ impl Session {
     /// Writes the batch and gives the token, until nothing is left to write.
     async fn write_entries(&mut self, out: &mut Out) -> Result<(), EvidenceFault> {
         while !out.batch().is_empty() {
-            let written =
-                self.shared.journal.write_kernel(out.batch_mut()).map_err(EvidenceFault::journal)?;
+            let written = self
+                .shared
+                .journal
+                .write_kernel(out.batch_mut())
+                .map_err(EvidenceFault::journal)?;
             let token = match written {
                 Written::Done(token) => token,
                 Written::NeedsSync(pending) => {
@@ -194,12 +197,12 @@ impl Session {
     /// Ends a session whose entries or frames cannot be written. Nothing of the failed turn
     /// leaves; the client is told by what the conversation says at its end, and the upstream
     /// hears nothing more.
-    async fn end_without_evidence(&mut self, fault: &EvidenceFault, failed: Box<Out>) {
+    async fn end_without_evidence(&mut self, fault: &EvidenceFault, failed: Out) {
         self.shared.evidence_failed(fault);
         let mut last = failed;
-        let mut is_sayable = self.is_ending;
+        let mut is_sayable = self.life == Life::Ending;
         if !self.conversation.is_over() {
-            last = Box::default();
+            last = Out::default();
             is_sayable = true;
             let cause = Cause::with(EVIDENCE_FAILED, fault.note.clone());
             self.conversation.on(Event::End(cause), self.shared.clock.now(), &mut last);
@@ -215,10 +218,10 @@ impl Session {
                 let _ = self.obey(command);
             }
         }
-        let ended = self.ended.get_or_insert_with(|| {
-            Box::new(Ended { session: self.name.clone(), ..Ended::default() })
-        });
+        let mut ended = self.ended.take().unwrap_or_default();
+        ended.session.clone_from(&self.name);
         EVIDENCE_FAILED.clone_into(&mut ended.cause);
+        self.ended = Some(ended);
     }
 
     /// The end of a connection: last bytes out, both sides closed, recording sealed, desk told.

@@ -111,13 +111,13 @@ fn a_client_that_pipelines_fifty_megabytes_before_it_reads_gets_every_answer() {
 
 #[test]
 fn a_flood_of_the_upstream_does_not_silence_the_client() {
-    let (heard, hears) = channel();
+    let (told, hears) = channel();
     let flood = upstream(move |stream| {
         let mut writer = stream.try_clone().unwrap();
-        std::thread::spawn(move || while writer.write_all(&[b'x'; 65536]).is_ok() {});
+        std::thread::spawn(move || while writer.write_all(&[b'x'; 8192]).is_ok() {});
         let mut word = [0; 4];
         (&stream).read_exact(&mut word).unwrap();
-        heard.send(word).unwrap();
+        told.send(word).unwrap();
     });
     let gate = Gate::start(Setup::default());
     let mut client = gate.session("s1", flood, None);
@@ -161,8 +161,7 @@ fn a_question_goes_on_only_with_a_verdict_and_brings_its_parse() {
 
 #[test]
 fn a_silent_desk_is_a_no_and_its_late_answer_counts_for_nothing() {
-    let gate =
-        Gate::start(Setup { deadline: Duration::from_millis(200), ..Setup::default() });
+    let gate = Gate::start(Setup { deadline: Duration::from_millis(200), ..Setup::default() });
     let mut client = gate.connect();
     let start = Instant::now();
     client.write_all(b"H").unwrap();
@@ -197,11 +196,11 @@ fn a_parser_that_hangs_delays_a_question_by_two_seconds_and_no_more() {
 
 #[test]
 fn an_ended_session_sends_its_errand_and_says_why_within_a_second() {
-    let (heard, hears) = channel();
+    let (told, hears) = channel();
     let port = upstream(move |mut stream| {
         let mut word = Vec::new();
         let _ = stream.read_to_end(&mut word);
-        heard.send(word).unwrap();
+        told.send(word).unwrap();
     });
     let gate = Gate::start(Setup::default());
     let mut client = gate.session("s1", port, None);
@@ -265,7 +264,7 @@ fn a_stop_ends_idle_sessions_at_once_and_busy_ones_at_the_deadline() {
     let start = Instant::now();
     let stopping = std::thread::spawn(move || carrier.stop(Duration::from_millis(1500)));
     assert_eq!(rest(&mut idle), "bye:gate stopping");
-    assert!(start.elapsed() < Duration::from_millis(1000));
+    assert!(start.elapsed() < Duration::from_secs(1));
     assert_eq!(rest(&mut busy), "bye:gate stopping");
     assert!(start.elapsed() > Duration::from_millis(1400));
     drop((idle, busy));

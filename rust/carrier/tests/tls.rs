@@ -11,7 +11,9 @@ use std::sync::Arc;
 use gatebook_wire::{TlsDemand, TlsVerify};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+};
 use support::{certificate, echo, expect, rest, upstream, Certificate, Gate, Setup};
 
 type Client = StreamOwned<ClientConnection, TcpStream>;
@@ -62,15 +64,15 @@ fn secure_echo(certificate: &Certificate) -> u16 {
     })
 }
 
-fn demand(name: &str, verify: TlsVerify, roots: &[u8]) -> Option<TlsDemand> {
-    Some(TlsDemand { server_name: name.to_owned(), verify, roots_pem: roots.to_vec() })
+fn demand(name: &str, verify: TlsVerify, roots: &[u8]) -> TlsDemand {
+    TlsDemand { server_name: name.to_owned(), verify, roots_pem: roots.to_vec() }
 }
 
 /// What a client hears that is let in under this demand.
-fn heard(gate: &Gate, port: u16, tls: Option<TlsDemand>) -> String {
+fn heard(gate: &Gate, port: u16, tls: TlsDemand) -> String {
     let mut client = gate.connect();
     client.write_all(b"H").unwrap();
-    assert!(gate.carrier.admit(gate.hello(), support::admission("s1", port, tls)));
+    assert!(gate.carrier.admit(gate.hello(), support::admission("s1", port, Some(tls))));
     let mut word = [0; 2];
     client.read_exact(&mut word).unwrap();
     if &word == b"ok" {

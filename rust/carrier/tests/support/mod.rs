@@ -13,7 +13,7 @@ use gatebook_carrier::{Carrier, Item, ListenSpec, Options, Parsed};
 use gatebook_wire::proof::{Authorized, Cleared, Housekeeping, MaskPlan, Stage};
 use gatebook_wire::{
     Admission, Answer, Ask, Cause, Command, Conversation, Dial, Durability, Ended, Errand, Event,
-    Hello, Limits, Moment, Out, Question, TlsDemand, Verdict,
+    Limits, Moment, Out, Question, TlsDemand, Verdict,
 };
 
 /// Bytes the relay saw, for assertions.
@@ -104,7 +104,7 @@ impl Relay {
             }
             (State::Start, Some(b'H')) => {
                 self.state = State::Waiting;
-                self.ask(Ask::Hello(Box::new(Hello::default())), out);
+                self.ask(Ask::Hello(Box::default()), out);
             }
             (State::Relaying, Some(b'?')) => {
                 self.state = State::Waiting;
@@ -269,8 +269,14 @@ impl Gate {
     pub fn start(setup: Setup) -> Self {
         let folder = Folder::new();
         let journal = Arc::new(
-            Journal::open(&folder.0.join("journal"), "gate", Sync::Privileged, 1 << 24, setup.fault)
-                .unwrap(),
+            Journal::open(
+                &folder.0.join("journal"),
+                "gate",
+                Sync::Privileged,
+                1 << 24,
+                setup.fault,
+            )
+            .unwrap(),
         );
         let options = Options {
             recordings: folder.0.join("recordings"),
@@ -281,10 +287,12 @@ impl Gate {
             before_login: setup.before_login,
             parse: setup.parse,
         };
-        let carrier = Arc::new(Carrier::start(Arc::clone(&journal), options).unwrap());
+        let carrier = Arc::new(Carrier::start(Arc::clone(&journal), &options).unwrap());
         let seen = Arc::new(Seen::default());
-        let (certificate, key) =
-            setup.certificate.map(|certificate| (certificate.chain, certificate.key)).unwrap_or_default();
+        let (certificate, key) = setup
+            .certificate
+            .map(|certificate| (certificate.chain, certificate.key))
+            .unwrap_or_default();
         let for_relay = Arc::clone(&seen);
         let spec = ListenSpec {
             host: "127.0.0.1".to_owned(),
