@@ -23,7 +23,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "src/gatebook/protocols/postgr
 HARMLESS = {
     "clock_timestamp", "timeofday", "random", "random_normal", "setseed", "gen_random_uuid", "uuidv4", "uuidv7",
     "pg_is_in_recovery", "pg_relation_size", "pg_table_size", "pg_indexes_size", "pg_total_relation_size",
-    "pg_database_size", "array_sample", "array_shuffle", "current_query", "query_to_tsquery",
+    "pg_database_size", "array_sample", "array_shuffle", "current_query",
 }  # fmt: skip
 # Immutable or stable for the planner, and yet no function for everybody.
 DANGEROUS = re.compile(

@@ -115,11 +115,11 @@ class Engine:
         self.mentions_columns: Final = any(reach.mentions_columns for _, reach in self._reaches)
 
     def message(self, policy: PolicyId) -> str:
-        """The policy's `@message`, or empty."""
+        """Return the policy's `@message`, or empty."""
         return self._by_id[policy].annotations.get("message", "")
 
     def hint(self, policy: PolicyId) -> str:
-        """The policy's `@hint`, or empty."""
+        """Return the policy's `@hint`, or empty."""
         return self._by_id[policy].annotations.get("hint", "")
 
     def decide(
@@ -242,7 +242,9 @@ class Engine:
                 code = "policy.opaque"
             elif access.object.kind is ObjectKind.UNKNOWN and not policies:
                 code = "policy.unknown"
-            return Evaluation(access, permitted=False, policies=policies, code=code, reason=refusal_reason(access, words))
+            return Evaluation(
+                access, permitted=False, policies=policies, code=code, reason=refusal_reason(access, words)
+            )
         if access.object.kind is ObjectKind.UNKNOWN and (guards := self._guards(principal, access)):
             shown = ", ".join(f"`{policy}`" for policy in guards)
             reason = f"`{access.object.path[-1]}` cannot be resolved, and might be what {shown} protects"

@@ -38,12 +38,12 @@ _LENGTHS: Final[Mapping[ObjectKind, int]] = {
 
 
 def subject_uid(kind: PrincipalKind, subject: Subject) -> Uid:
-    """The entity id of an identity: `Agent` or `Person`, named `issuer|subject`."""
+    """Return the entity id of an identity: `Agent` or `Person`, named `issuer|subject`."""
     return {"type": "Agent" if kind is PrincipalKind.AGENT else "Person", "id": str(subject)}
 
 
 def principal_entities(principal: Principal) -> list[Entity]:
-    """The principal with its groups and owner, then its further actors."""
+    """Return the principal with its groups and owner, then its further actors."""
     attributes: dict[str, Value] = {
         "issuer": principal.subject.issuer,
         "subject": principal.subject.subject,
@@ -71,12 +71,12 @@ def actors(principal: Principal) -> tuple[Uid, ...]:
 
 
 def object_uid(ref: ObjectRef) -> Uid:
-    """The entity id of an object."""
+    """Return the entity id of an object."""
     return {"type": ref.kind.value, "id": str(ref)}
 
 
 def object_entities(refs: Iterable[ObjectRef], kind_of: KindOf) -> list[Entity]:
-    """The objects with all that holds them, each once."""
+    """Return the objects with all that holds them, each once."""
     found: dict[ObjectRef, Entity] = {}
     for ref in refs:
         current: ObjectRef | None = ref
@@ -89,7 +89,7 @@ def object_entities(refs: Iterable[ObjectRef], kind_of: KindOf) -> list[Entity]:
 
 
 def parent_of(ref: ObjectRef) -> ObjectRef | None:
-    """What holds an object in the tree of resources; None for a target."""
+    """Return what holds an object in the tree of resources; None for a target."""
     kind = _PARENTS.get(ref.kind)
     return ObjectRef(kind, ref.path[: _LENGTHS[kind]]) if kind else None
 

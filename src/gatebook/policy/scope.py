@@ -128,7 +128,9 @@ def _mentions_columns(scope: Mapping[str, Tree], bodies: list[Tree]) -> bool:
         return True
     kind = scope.get("entity_type") or (_uid(scope["entity"])[0] if scope["op"] == "==" else None)
     reads = (_record(node.get(".")) for body in bodies for node in _nodes(body))
-    return kind is None and any(_is_variable(read.get("left"), "resource") and read.get("attr") == "name" for read in reads)
+    return kind is None and any(
+        _is_variable(read.get("left"), "resource") and read.get("attr") == "name" for read in reads
+    )
 
 
 def _narrow_to(scope: Mapping[str, Tree], bodies: list[Tree]) -> str | None:

@@ -77,13 +77,13 @@ def _pieces(text: str) -> Iterator[tuple[int, str]]:
     """Policies of one file with the line each begins on; what follows the last `;` too, if there is any."""
     line, start, piece = 1, 0, []
     for match in _TOKEN.finditer(text):
-        token = match.group()
-        if not token.isspace() and not token.startswith("//") and start == 0:
+        part = match.group()
+        if not part.isspace() and not part.startswith("//") and start == 0:
             start = line
         if start:
-            piece.append(token)
-        line += token.count("\n")
-        if token == ";" and start:
+            piece.append(part)
+        line += part.count("\n")
+        if part == ";" and start:
             yield start, "".join(piece)
             start, piece = 0, []
     if start:

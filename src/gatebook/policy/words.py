@@ -22,7 +22,7 @@ def refusal_reason(access: Access, forbids: Sequence[tuple[PolicyId, str]]) -> s
 
 
 def needed(access: Access, forbids: Sequence[PolicyId]) -> str:
-    """What would have to change for a refused access to be permitted."""
+    """Return what would have to change for a refused access to be permitted."""
     if forbids:
         return "a change of " + ", ".join(f"`{policy}`" for policy in forbids) + ": a forbid wins over every permit"
     ref = access.object
