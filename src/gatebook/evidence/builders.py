@@ -45,19 +45,31 @@ def heartbeat(stamp: Stamp, *, sessions: int, entries: int, clock_synchronised: 
 
 
 def authn(
-    stamp: Stamp, answer: Identified | NotIdentified, *, user: str, database: str, source: Leaf, target: str = ""
+    stamp: Stamp,
+    answer: Identified | NotIdentified,
+    *,
+    user: str,
+    database: str,
+    source: Leaf,
+    target: str = "",
+    session: str = "",
+    refused: str = "",
 ) -> bytes:
-    """Say that somebody tried to log in: `user` and `database` as claimed; `target` if one of that name is known."""
+    """Say that somebody tried to log in: `user` and `database` as claimed; `target` if one of that name is known.
+
+    `session` is the id of the session that was admitted; `refused` the refusal code of one that was not.
+    """
     members: Leaf = {
         "checks": checks_part(answer.checks),
         "claimed": claimed_part(user, database),
         "source": source,
     }
-    if target:
-        members["target"] = target
+    for name, value in (("target", target), ("admitted", session), ("refusal", refused)):
+        if value:
+            members[name] = value
     match answer:
         case Identified():
-            members["result"] = "accepted"
+            members["result"] = "refused" if refused else "accepted"
             members["credential"] = answer.principal.credential
             members["identity"] = identity_part(answer.principal)
         case NotIdentified():

@@ -107,9 +107,10 @@ class Completeness:
             yield Finding("session_lost_unknown", name, "is said to be lost, but was not open")
             return
         self.ended += 1
-        told = leaf["open"]
-        missing = session.open_operations[: len(told)] if isinstance(told, list | tuple) else []
-        if list(missing) != told:
+        told, more = leaf["open"], leaf.get("open_more", 0)
+        listed = list(told) if isinstance(told, list) else []
+        are_open = session.open_operations
+        if are_open[: len(listed)] != listed or len(are_open) - len(listed) != more:
             yield Finding("session_lost_differs", name, "`session.lost` names other operations than are open")
         if leaf.get("last_seq") != session.last_seq:
             yield Finding("session_lost_differs", name, "`session.lost` names another last seq")

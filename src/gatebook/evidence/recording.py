@@ -60,7 +60,7 @@ class Chunk:
     @property
     def size(self) -> int:
         """Bytes in the file."""
-        return len(self.header) + len(self.stored)
+        return CHUNK_HEADER_BYTES + int(_CHUNK.unpack(self.header)[3])
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,8 +82,11 @@ class JournalCheck:
         self._ended: set[str] = set()
         report.checked["journals"] += 1
 
-    def segment(self, header: Header, named: int, before: Position | None) -> None:
-        """Check the head of a segment: against its file's name, and against the end of the segment before."""
+    def segment(self, header: Header, named: int, expected: Position | None) -> None:
+        """Check the head of a segment against its file's name and the end of the segment before.
+
+        `expected` is None where that one could not be read to its end.
+        """
         self._report.checked["segments"] += 1
         place = start_of(header)
         subject = f"{self._writer}/{named}"
@@ -91,10 +94,11 @@ class JournalCheck:
             self._find("journal_header", subject, "is of another writer than its folder says")
         if header.first != named:
             self._find("journal_header", subject, "begins with another entry than its name says")
-        expected_number, expected_link = (1, bytes(32)) if before is None else (before.number, before.link)
-        if place.number != expected_number:
-            self._find("segment_missing", subject, f"begins with entry {place.number} where {expected_number} is next")
-        elif place.link != expected_link:
+        if expected is None:
+            return
+        if place.number != expected.number:
+            self._find("segment_missing", subject, f"begins with entry {place.number} where {expected.number} is next")
+        elif place.link != expected.link:
             self._find("journal_link", subject, "does not continue the segment before")
 
     def record(self, record: Record) -> ExpectedRecording | None:
@@ -201,7 +205,8 @@ def check_recording(
                 report.checked["chunks opened"] += 1
     except EvidenceFault as fault:
         being_written = writer_lives and not expected.sealed and count >= len(expected.digests)
-        if not (being_written and fault.finding == "recording_torn"):
+        never_begun = fault.finding == "recording_missing" and not expected.digests
+        if not never_begun and not (being_written and fault.finding == "recording_torn"):
             report.fault(expected.session, fault)
         return
     if count < len(expected.digests):

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""After a crash: sessions without end are said to be lost, and their recordings are made complete as far as they go.
+
+A gate calls `finish_lost` once, after it opened its journal and before it writes `gateway.start`: only what was written
+since the last `gateway.start` can be unfinished, so only that is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from gatebook.evidence import builders
+from gatebook.evidence.builders import Stamp
+from gatebook.evidence.completeness import Completeness, OpenSession
+from gatebook.evidence.entry import Leaf, decode_leaf
+from gatebook.evidence.faults import EvidenceFault
+from gatebook.evidence.recording import HEADER_BYTES, Chunk, root_of
+from gatebook.vault.journal import Faults, JournalReader, JournalWriter, list_segments
+from gatebook.vault.recordings import Recordings
+
+_START = b'"event":"gateway.start"'
+
+
+@dataclass(slots=True)
+class Unfinished:
+    """What the last run left: sessions without end, and how many chunks were entered of recordings without seal."""
+
+    sessions: list[OpenSession] = field(default_factory=list)
+    recordings: dict[str, int] = field(default_factory=dict)
+
+
+def finish_lost(writer: JournalWriter, recordings: Recordings, now: Callable[[], datetime]) -> Unfinished:
+    """Enter what was lost with the last run, and return it.
+
+    Of each recording without seal: whole chunks that authenticate and were not entered are entered, what is behind
+    them is cut, and the recording is sealed. Then `session.lost` for each session without end. Safe to be repeated
+    after a crash half way. JournalUnwritable if it cannot be entered.
+    """
+    unfinished = find_unfinished(writer.folder)
+    for session, entered in unfinished.recordings.items():
+        _finish_recording(writer, recordings, session, entered, now)
+    for lost in unfinished.sessions:
+        writer.append(
+            builders.session_lost(
+                Stamp(writer.folder.name, now()),
+                session=lost.id,
+                last_seq=lost.last_seq,
+                open_operations=lost.open_operations,
+            )
+        )
+    return unfinished
+
+
+def find_unfinished(folder: Path) -> Unfinished:
+    """Return what is unfinished in a journal since its last `gateway.start`. Damage is for the verification to name."""
+    completeness = Completeness()
+    recordings: dict[str, int] = {}
+    for record in JournalReader(folder, Faults(), from_segment=_last_start(folder)).read():
+        try:
+            leaf = decode_leaf(record.leaf)
+            for _ in completeness.add(leaf):
+                pass
+            _follow(recordings, leaf)
+        except (EvidenceFault, KeyError):
+            continue  # best effort: a damaged entry must not keep the gate from starting; `ledger verify` names it
+    return Unfinished(completeness.open_sessions(), recordings)
+
+
+def _last_start(folder: Path) -> int:
+    """Return the newest segment that holds a `gateway.start`, or the first there is."""
+    segments = list_segments(folder)
+    for first in reversed(segments):
+        # A reader that begins here would go on to the end; of later segments it is known that they hold none.
+        bound = next((other for other in segments if other > first), None)
+        for record in JournalReader(folder, Faults(), from_segment=first).read():
+            if bound is not None and record.number >= bound:
+                break
+            if _START in record.leaf:
+                return first
+    return segments[0] if segments else 0
+
+
+def _follow(recordings: dict[str, int], leaf: Leaf) -> None:
+    session = str(leaf.get("session"))
+    match leaf["event"]:
+        case "session.start":
+            recordings.setdefault(session, 0)
+        case "recording.chunk":
+            recordings[session] = recordings.get(session, 0) + 1
+        case "recording.sealed":
+            recordings.pop(session, None)
+        case _:
+            pass
+
+
+def _finish_recording(
+    writer: JournalWriter, recordings: Recordings, session: str, entered: int, now: Callable[[], datetime]
+) -> None:
+    chunks = _whole_chunks(recordings, session)
+    for chunk in chunks[entered:]:
+        writer.append(
+            builders.recording_chunk(
+                Stamp(writer.folder.name, now()),
+                session=session,
+                index=chunk.index,
+                digest=f"sha256:{chunk.digest.hex()}",
+                stored=chunk.size,
+                plain=chunk.plain_bytes,
+                frames=chunk.frames,
+            ),
+            durable=False,
+        )
+    if len(chunks) < entered:
+        return  # chunks that were entered are gone: that is no crash, and the verification says so
+    cut = recordings.cut(session, chunks[-1].end if chunks else HEADER_BYTES)
+    if cut:
+        words = f"recording of {session}: {cut} bytes behind the last whole chunk"
+        writer.append(builders.failure(Stamp(writer.folder.name, now()), what=words, action="cut"))
+    writer.append(
+        builders.recording_sealed(
+            Stamp(writer.folder.name, now()),
+            session=session,
+            chunks=len(chunks),
+            frames=sum(chunk.frames for chunk in chunks),
+            plain=sum(chunk.plain_bytes for chunk in chunks),
+            root=root_of([chunk.digest for chunk in chunks]),
+        )
+    )
+
+
+def _whole_chunks(recordings: Recordings, session: str) -> list[Chunk]:
+    """Return the chunks up to the first that is not whole or, where there is a key, does not authenticate."""
+    try:
+        opener = recordings.opener(session)
+    except EvidenceFault:
+        opener = None  # a key that is not usable is no reason to cut anything
+    whole: list[Chunk] = []
+    try:
+        for chunk in recordings.chunks(session):
+            if opener is not None:
+                opener.open(chunk)
+            whole.append(_without_content(chunk))
+    except EvidenceFault:
+        return whole
+    return whole
+
+
+def _without_content(chunk: Chunk) -> Chunk:
+    """Return the chunk without its bytes: a recording may be larger than memory."""
+    return Chunk(chunk.index, chunk.plain_bytes, chunk.frames, chunk.header, b"", chunk.digest, chunk.end)
