@@ -69,3 +69,7 @@ class Target:
     catalogue: Account | None = None
     any_database: bool = False
     labels: tuple[tuple[str, str], ...] = field(default=())
+
+    def database_for(self, asked: str) -> str:
+        """The database at the server that a client means which asks for `asked`."""
+        return asked if self.any_database else self.database

@@ -51,7 +51,10 @@ class Knock:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who is inside, where, and as what: the fixed part of every decision of a session."""
+    """Who is inside, where, and as what: the fixed part of every decision of a session.
+
+    `database` is the one at the server, by which policies name it.
+    """
 
     id: SessionId
     principal: Principal

@@ -8,14 +8,14 @@
 5. decide       may they do each thing that it would do                `decide`
 6. approve      does a named person consent                            no policy can ask for it in this build: the
                 annotation is refused when policies are loaded
-7. write ahead  the intent is in the journal before a byte leaves      rust/wire `Forwardable`, rust/carrier `journal.rs`
+7. write ahead  the intent is in the journal before a byte leaves      rust/wire `proof.rs`, rust/carrier `journal.rs`
 8. carry        the operation goes to the target, and only then        rust/carrier, `session.rs`
 9. mask         what comes back is cleared for the client              rust/wire `Cleared`
 10. record      both directions, as the client saw them                rust/carrier, `recorder.rs`
 11. prove       outcome and end are written; anybody can verify        rust/wire `evidence.rs`, gatebook.evidence
 
-Deny is what one gets by doing nothing. This is the only place that calls the policy engine's `decide`, and the only maker of
-an `Admitted` and of a `Verdict`.
+Deny is what one gets by doing nothing. This is the only place that calls the policy engine's `decide`, and the only
+maker of an `Admitted` and of a `Verdict`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from gatebook.model.ids import SessionId
 from gatebook.model.operation import Access, CacheScope, ObjectKind, ObjectRef, Operation, Statement
 from gatebook.model.principal import Check, Identified, NotIdentified, Principal
 from gatebook.model.target import Role, Target
+from gatebook.policy.engine import Engine, Explained, Fact
 from gatebook.session.gate import Admitted, Circumstances, Knock, NotAdmitted, Rules, Session
 
 # LIMIT: accesses and policies told to a client; the book has them all.
@@ -34,7 +35,7 @@ TOLD = 20
 _NOT_GOOD = Refused(
     code="authn.failed",
     message="the gate does not accept this login",
-    hint="check the key, its expiry, the user name and the database (target); the operator finds the failed check in the book",
+    hint="check key, expiry, user name and database (target); the operator finds the failed check in the book",
 )
 
 
@@ -58,8 +59,9 @@ def admit(knock: Knock, rules: Rules, session_id: SessionId, evaluation: Circums
     role = _role(principal, knock.target) if knock.target else None
     if knock.target is None or role is None:  # the checks above have said so already
         return NotAdmitted(NotIdentified((*checks, Check("role", passed=False)), principal.credential), _NOT_GOOD)
-    session = Session(session_id, principal, knock.target, role, knock.database, knock.tls)
-    here = ObjectRef(ObjectKind.DATABASE, (knock.target.name, knock.database))
+    database = knock.target.database_for(knock.database)
+    session = Session(session_id, principal, knock.target, role, database, knock.tls)
+    here = ObjectRef(ObjectKind.DATABASE, (knock.target.name, database))
     login = Statement("LOGIN", (Access("login", here), *knock.accesses), privileged=False)
     decision = _judge(session, Operation("login", (login,)), login, rules, evaluation)
     identified = Identified(principal, (*checks, Check("policy", decision.result is Result.ALLOW)))
@@ -95,10 +97,26 @@ def decide(session: Session, operation: Operation, rules: Rules, circumstances: 
     )
 
 
+def explain(
+    session: Session, operation: Operation, statement: Statement, engine: Engine, circumstances: Circumstances
+) -> list[Explained]:
+    """Tell per access what every policy says, under the same context as a decision. Decides nothing."""
+    context = _context(session, operation, statement, circumstances)
+    return engine.explain(session.principal, statement.accesses, context, circumstances.kind_of)
+
+
 def _judge(
     session: Session, operation: Operation, statement: Statement, rules: Rules, circumstances: Circumstances
 ) -> Decision:
-    context = {
+    context = _context(session, operation, statement, circumstances)
+    return rules.engine.decide(session.principal, statement.accesses, context, circumstances.kind_of)
+
+
+def _context(
+    session: Session, operation: Operation, statement: Statement, circumstances: Circumstances
+) -> dict[str, Fact]:
+    """What a policy may read beside principal, action and resource."""
+    return {
         **dict(statement.context),
         "role": session.role.name,
         "verb": statement.verb,
@@ -108,7 +126,6 @@ def _judge(
         "tls": session.tls,
         "now": circumstances.now,
     }
-    return rules.engine.decide(session.principal, statement.accesses, context, circumstances.kind_of)
 
 
 def _role(principal: Principal, target: Target) -> Role | None:

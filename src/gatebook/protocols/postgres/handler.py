@@ -14,7 +14,7 @@ from gatebook.evidence.entry import Leaf, Value, encode_canonical
 from gatebook.evidence.parts import identity_part, source_part, where_part
 from gatebook.model.decision import Decision, Refused, Verdict
 from gatebook.model.ids import SessionId
-from gatebook.model.operation import Statement
+from gatebook.model.operation import Operation, Statement
 from gatebook.model.secret import Secret
 from gatebook.native import pure
 from gatebook.protocols.postgres.catalogue import CatalogueView
@@ -89,11 +89,10 @@ class Welcome:
     outcome: Admitted | NotAdmitted
     startup: Startup
     source: Leaf
-    upstream_database: str
 
 
 def receive(
-    arrival: Arrival, rules: Rules, fresh: Fresh, circumstances: Circumstances, limits: Limits, gateway: str
+    arrival: Arrival, rules: Rules, fresh: Fresh, circumstances: Circumstances, *, limits: Limits, gateway: str
 ) -> Welcome:
     """Answer a connection: who is it, may they be here, and how does the gate log in for them."""
     source = source_part(*arrival.peer, arrival.tls)
@@ -103,7 +102,7 @@ def receive(
         startup = Startup("", "", (), "")
         refused = Refused(fault.code, fault.message, fault.hint)
         outcome = steps.turn_away("startup", refused)
-        return Welcome(render(refused), outcome, startup, source, "")
+        return Welcome(render(refused), outcome, startup, source)
     target = rules.target(startup.database)
     knock = Knock(
         credential=arrival.password,
@@ -116,21 +115,19 @@ def receive(
     )
     admitted = steps.admit(knock, rules, fresh.session, circumstances)
     if isinstance(admitted, NotAdmitted):
-        return Welcome(render(admitted.refused), admitted, startup, source, "")
-    native = _admission(admitted.session, startup, source, fresh, limits, gateway)
-    return Welcome(native, admitted, startup, source, dict(native.startup)["database"])
+        return Welcome(render(admitted.refused), admitted, startup, source)
+    native = _admission(admitted.session, startup, source, fresh, limits=limits, gateway=gateway)
+    return Welcome(native, admitted, startup, source)
 
 
 def _admission(
-    session: Session, startup: Startup, source: Leaf, fresh: Fresh, limits: Limits, gateway: str
+    session: Session, startup: Startup, source: Leaf, fresh: Fresh, *, limits: Limits, gateway: str
 ) -> pure.Admission:
     target, account = session.target, session.role.account
     host, port = upstream_address(target.address)
     parameters = upstream_parameters(startup, target)
     identity = identity_part(session.principal, session.role.name)
-    place = where_part(
-        gateway=gateway, target=target.name, database=dict(parameters)["database"], account=account.name
-    )
+    place = where_part(gateway=gateway, target=target.name, database=session.database, account=account.name)
     return pure.Admission(
         session=session.id,
         host=host,
@@ -159,13 +156,11 @@ def _admission(
 
 
 def scope_of(session: Session, place: Leaf) -> bytes:
-    """The constant part of a cache key: target, database, account, entitlement, and what a policy may read of the
-    connection."""
+    """The constant part of a cache key: target, database, account, entitlement, and whether TLS is spoken."""
     members: Leaf = {
         "identity": identity_part(session.principal, session.role.name),
         "where": place,
         "tls": session.tls,
-        "asked": session.database,
     }
     return hashlib.sha256(encode_canonical(members)).digest()
 
@@ -190,6 +185,27 @@ def judge(
     )
     verdict = steps.decide(session, operation, rules, circumstances)
     return render_verdict(verdict, session)
+
+
+def read_text(sql: bytes, target: str, database: str, view: CatalogueView, facts: SessionFacts | None) -> Operation:
+    """Read a statement that nobody sent: what it would do, columns included (`gatebook policy explain`)."""
+    tree, parse_error = None, ""
+    try:
+        tree = pure.parse_sql(sql)
+    except pure.NativeError as fault:
+        parse_error = str(fault)
+    return understand(
+        sql,
+        tree,
+        parse_error,
+        target=target,
+        database=database,
+        catalogue=view,
+        facts=facts,
+        prepared={},
+        parse=pure.parse_sql,
+        columns=True,
+    )
 
 
 def read_facts(question: pure.Question) -> SessionFacts | None:
@@ -254,4 +270,3 @@ def _decision(decision: Decision, verdict: Verdict, session: Session) -> Leaf:
     if decision.reasons:
         part["reasons"] = ["; ".join(decision.reasons)[:REASONS_CHARACTERS]]
     return part
-

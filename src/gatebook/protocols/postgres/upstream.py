@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a role to a login at the server: which start-up parameters a client may bring, and what the gate sends.
 
-Source: PostgreSQL documentation, "Message Formats", StartupMessage; "Connection Settings" for `options`. Every setting a
-client brings is an access of its own, as if it had said SET; what cannot be read is refused.
+Source: PostgreSQL documentation, "Message Formats", StartupMessage; "Connection Settings" for `options`. Every setting
+a client brings is an access of its own, as if it had said SET; what cannot be read is refused.
 """
 
 from __future__ import annotations
@@ -63,22 +63,22 @@ def read_startup(parameters: Sequence[tuple[str, str]]) -> Startup:
 
 def startup_accesses(startup: Startup, target: Target) -> tuple[Access, ...]:
     """The accesses that start-up parameters need, each as if the client had said SET."""
-    names = Names(target.name, startup.database, CatalogueView(), None)
+    database = target.database_for(startup.database)
+    names = Names(target.name, database, CatalogueView(), None)
     reading = Reading(names, {}, {}, lambda _text: b"", columns=False)
     for name, value in startup.settings:
         set_setting(reading, name, value)
     accesses = list(reading.accesses)
     if startup.replication not in {"", "false", "off", "no", "0"}:
-        here = ObjectRef(ObjectKind.DATABASE, (target.name, startup.database))
+        here = ObjectRef(ObjectKind.DATABASE, (target.name, database))
         accesses.append(Access("replicate", here))
     return tuple(accesses)
 
 
 def upstream_parameters(startup: Startup, target: Target) -> list[tuple[str, str]]:
     """The parameters of the gate's own StartupMessage, without `user`."""
-    database = startup.database if target.any_database else target.database
     asked = {name.lower() for name, _ in startup.settings}
-    parameters = [("database", database), *startup.settings]
+    parameters = [("database", target.database_for(startup.database)), *startup.settings]
     parameters += [(name, value) for name, value in PINNED if name not in asked]
     if startup.replication:
         parameters.append(("replication", startup.replication))

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The catalogues of all databases behind the gate, kept current on the gate's own connections.
+
+A database is read when its first session asks, polled each second while it has sessions, and read at once after DDL
+through the gate. While it cannot be read its view is empty: no name resolves, which narrow policies refuse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+import asyncpg
+import structlog
+
+from gatebook.model.errors import UpstreamFault
+from gatebook.model.target import Account, Target, TlsMode
+from gatebook.protocols.postgres.catalogue import STARTUP, Catalogue, CatalogueView
+from gatebook.serve.tasks import Tasks
+
+POLL_S = 1.0
+CONNECT_S = 5.0
+QUERY_S = 30.0
+
+_log = structlog.get_logger("gatebook.catalogue")
+
+
+class DatabaseCatalogue:
+    """One database: its connection, its view, and the lock under which both change."""
+
+    def __init__(self, target: Target, database: str) -> None:
+        self.target = target
+        self.database = database
+        self.sessions = 0
+        self._catalogue = Catalogue()
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._lock = asyncio.Lock()
+        self._due = True
+
+    @property
+    def view(self) -> CatalogueView:
+        """The view in force."""
+        return self._catalogue.view
+
+    def mark_due(self) -> None:
+        """Read again before the next decision: something may have changed."""
+        self._due = True
+
+    async def current(self) -> CatalogueView:
+        """Return the view, after a reading that is due."""
+        if self._due:
+            await self.poll()
+        return self._catalogue.view
+
+    async def poll(self) -> bool:
+        """Read the catalogue if it changed; True if the view is another now. A failure is logged and empties it."""
+        async with self._lock:
+            self._due = False
+            before = self._catalogue.view.digest
+            try:
+                if await self._catalogue.changed(self._run):
+                    await self._catalogue.refresh(self._run)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, UpstreamFault, TimeoutError) as fault:
+                _log.warning(
+                    "catalogue cannot be read", target=self.target.name, database=self.database, fault=str(fault)[:200]
+                )
+                self._catalogue.view = CatalogueView()
+                self._due = True
+                await self.close()
+            return before != self._catalogue.view.digest
+
+    async def close(self) -> None:
+        """Close the connection; the next reading opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                await connection.close(timeout=1)
+
+    async def _run(self, statement: str) -> Sequence[Sequence[bytes | None]]:
+        if self._connection is None or self._connection.is_closed():
+            account = self.target.catalogue or self.target.roles[0].account
+            self._connection = await connect(self.target, self.database, account, dict(STARTUP))
+        rows = await self._connection.fetch(statement, timeout=QUERY_S)
+        return [[None if value is None else str(value).encode() for value in row.values()] for row in rows]
+
+
+class Catalogues:
+    """All databases with sessions. `changed` is called whenever a view is replaced: kept verdicts are void then."""
+
+    def __init__(self, tasks: Tasks, changed: Callable[[], None]) -> None:
+        self._databases: dict[tuple[str, str], DatabaseCatalogue] = {}
+        self._changed = changed
+        tasks.start("catalogues", self._poll())
+
+    def enter(self, target: Target, database: str) -> DatabaseCatalogue:
+        """A session begins there."""
+        found = self._databases.setdefault((target.name, database), DatabaseCatalogue(target, database))
+        found.sessions += 1
+        return found
+
+    async def leave(self, database: DatabaseCatalogue) -> None:
+        """A session ended there; the last one takes the connection with it."""
+        database.sessions -= 1
+        if database.sessions <= 0:
+            self._databases.pop((database.target.name, database.database), None)
+            await database.close()
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            for database in list(self._databases.values()):
+                if database.sessions > 0 and await database.poll():
+                    self._changed()
+
+
+async def connect(
+    target: Target, database: str, account: Account, settings: Mapping[str, str]
+) -> asyncpg.Connection[asyncpg.Record]:
+    """Log in at a target as the gate does. Raises what asyncpg raises: OSError, TimeoutError, PostgresError."""
+    return await asyncpg.connect(
+        host=target.address.host,
+        port=target.address.port,
+        user=account.name,
+        password=account.password.reveal().decode() if account.password else None,
+        database=database,
+        ssl=tls_context(target),
+        timeout=CONNECT_S,
+        server_settings={"application_name": "gatebook", **settings},
+    )
+
+
+def tls_context(target: Target) -> ssl.SSLContext | bool:
+    """TLS as the target's settings demand; False for plaintext."""
+    if target.tls is TlsMode.DISABLE:
+        return False
+    roots = target.tls_roots.decode() or None
+    context = ssl.create_default_context(cadata=roots)
+    context.check_hostname = target.tls is TlsMode.VERIFY_FULL
+    if target.tls is TlsMode.INSECURE_REQUIRE:
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The desk at work: answers what the carrier asks, writes the entries of Python's side, ends what must end.
+
+Silence is a no: whatever is raised while a question is answered is logged here once, and the client is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+import structlog
+
+from gatebook import __version__
+from gatebook.evidence import builders
+from gatebook.evidence.builders import Stamp
+from gatebook.model.decision import Refused
+from gatebook.model.ids import WriterId
+from gatebook.model.secret import Secret
+from gatebook.native.carrier import (
+    Carrier,
+    CatalogueChanged,
+    Ended,
+    Fault,
+    Forgotten,
+    Hello,
+    Journal,
+    NativeError,
+    Question,
+)
+from gatebook.native.pure import Admission, Refusal
+from gatebook.protocols.postgres.handler import Arrival, Limits, Welcome, judge, receive
+from gatebook.protocols.postgres.refusals import render
+from gatebook.serve.catalogues import Catalogues, DatabaseCatalogue
+from gatebook.serve.fresh import fresh_evaluation, fresh_session, now
+from gatebook.serve.tasks import Tasks
+from gatebook.session.gate import Admitted, Circumstances, NotAdmitted, Rules, Session
+from gatebook.vault.keys import KeyEncryptionKey
+
+# Things taken from the carrier's queue at a time: others on the loop come in between.
+BATCH = 16
+
+_NO_EVIDENCE = Refused(
+    "evidence.failed", "evidence cannot be written, so nothing runs", "tell the operator of the gate"
+)
+
+_log = structlog.get_logger("gatebook")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a gateway needs to know beside its rules."""
+
+    writer: WriterId
+    limits: Limits
+    session_s: int
+    heartbeat_s: int
+    drain_s: int
+    config_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A session that is inside."""
+
+    session: Session
+    database: DatabaseCatalogue
+
+
+class Gateway:
+    """One running gate. Lives on one event loop."""
+
+    def __init__(self, carrier: Carrier, journal: Journal, rules: Rules, key: KeyEncryptionKey, plan: Plan) -> None:
+        self.carrier = carrier
+        self.rules = rules
+        self._journal = journal
+        self._key = key
+        self._plan = plan
+        self._tasks = Tasks()
+        self._live: dict[str, Live] = {}
+        self._catalogues: Catalogues | None = None
+        self.failed = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to answer; called on the loop, after the listeners are bound."""
+        self._write(
+            builders.gateway_start(
+                self._stamp(),
+                version=__version__,
+                policy_hash=self.rules.engine.hash,
+                config_hash=self._plan.config_hash,
+            )
+        )
+        self._catalogues = Catalogues(self._tasks, lambda: self.carrier.raise_epoch("catalogue"))
+        self._tasks.start("heartbeat", self._heartbeat())
+        asyncio.get_running_loop().add_reader(self.carrier.desk_fd(), self._drain)
+
+    async def stop(self, cause: str) -> None:
+        """Let running operations end, end the rest, and say so in the book."""
+        sessions = len(self._live)
+        await asyncio.to_thread(self.carrier.stop, self._plan.drain_s * 1000)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self.carrier.desk_fd())
+        await self._tasks.stop()
+        for live in list(self._live.values()):
+            await live.database.close()
+        self._write(builders.gateway_stop(self._stamp(), cause=cause, sessions=sessions))
+
+    def end_sessions(self, is_good: Callable[[str], bool]) -> None:
+        """End the sessions whose credential is not good any more."""
+        for live in list(self._live.values()):
+            credential = live.session.principal.credential
+            if not is_good(credential):
+                self.carrier.end(live.session.id, "revoked", f"credential {credential}")
+
+    # ── what the carrier brings ─────────────────────────────────────────────────────────────────
+
+    def _drain(self) -> None:
+        for item in self.carrier.drain(BATCH):
+            match item:
+                case Hello():
+                    self._tasks.start("welcome", self._welcome(item))
+                case Question():
+                    self._tasks.start("decide", self._decide(item))
+                case Ended():
+                    self._tasks.start("ended", self._ended(item))
+                case CatalogueChanged():
+                    if (live := self._live.get(item.session)) is not None:
+                        live.database.mark_due()
+                case Fault():
+                    _log.error("carrier fault", what=item.what, note=item.note)
+                    self.failed.set()
+                case Forgotten():
+                    pass  # nobody waits: the answer will be ignored
+                case _:
+                    assert_never(item)
+
+    async def _welcome(self, hello: Hello) -> None:
+        try:
+            arrival = Arrival(hello.peer, hello.tls, tuple(hello.parameters), Secret(hello.password()))
+            moment = now()
+            welcome = receive(
+                arrival,
+                self.rules,
+                fresh_session(self._key, self._plan.session_s),
+                Circumstances(moment, fresh_evaluation(), in_transaction=False),
+                limits=self._plan.limits,
+                gateway=self._plan.writer,
+            )
+            self._write_authn(welcome)
+        except NativeError as fault:
+            _log.error("evidence cannot be written", fault=str(fault))
+            self.carrier.refuse(hello.ticket, render(_NO_EVIDENCE))
+            return
+        except Exception:  # noqa: BLE001  # the shell's boundary: silence refuses
+            _log.exception("a login could not be answered")
+            self.carrier.silence(hello.ticket)
+            return
+        match welcome.native, welcome.outcome:
+            case Admission() as admission, Admitted(session=session) if self._catalogues:
+                self._live[session.id] = Live(session, self._catalogues.enter(session.target, session.database))
+                self.carrier.admit(hello.ticket, admission)
+            case Refusal() as refusal, _:
+                self.carrier.refuse(hello.ticket, refusal)
+            case _:
+                self.carrier.silence(hello.ticket)
+
+    async def _decide(self, question: Question) -> None:
+        try:
+            live = self._live[question.session]
+            view = await live.database.current()
+            circumstances = Circumstances(
+                now=now(),
+                evaluation=fresh_evaluation(),
+                in_transaction=question.transaction != "I",
+                kind_of=view.kind_of,
+            )
+            verdict = judge(question, live.session, self.rules, circumstances, view)
+        except Exception:  # noqa: BLE001  # the shell's boundary: silence refuses
+            _log.exception("a question could not be answered", session=question.session)
+            self.carrier.silence(question.ticket)
+            return
+        self.carrier.answer(question.ticket, verdict)
+
+    async def _ended(self, ended: Ended) -> None:
+        live = self._live.pop(ended.session, None)
+        if live is not None and self._catalogues:
+            await self._catalogues.leave(live.database)
+
+    # ── what Python writes ──────────────────────────────────────────────────────────────────────
+
+    def _write_authn(self, welcome: Welcome) -> None:
+        outcome = welcome.outcome
+        target = self.rules.target(welcome.startup.database)
+        answer = outcome.identified if isinstance(outcome, Admitted) else outcome.answer
+        self._write(
+            builders.authn(
+                self._stamp(),
+                answer,
+                user=welcome.startup.user,
+                database=welcome.startup.database,
+                source=welcome.source,
+                target=target.name if target else "",
+                session=outcome.session.id if isinstance(outcome, Admitted) else "",
+                refused=outcome.refused.code if isinstance(outcome, NotAdmitted) else "",
+            )
+        )
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await asyncio.sleep(self._plan.heartbeat_s)
+            self._write(
+                builders.heartbeat(
+                    self._stamp(), sessions=len(self._live), entries=self._journal.entries(), clock_synchronised=False
+                )
+            )
+
+    def _write(self, leaf: bytes) -> None:
+        self._journal.append(leaf)
+
+    def _stamp(self) -> Stamp:
+        return Stamp(self._plan.writer, now())

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Playbooks of the login: TLS first, one password, nothing slipped in behind a request."""
+
+from __future__ import annotations
+
+import pytest
+from support import pgwire
+from support.play import Play, admission, logged_in
+
+from gatebook.native.pure import Refusal
+
+
+def error_codes(data: bytes) -> list[tuple[str, str]]:
+    return [
+        (fields["S"], fields["C"])
+        for kind, body in pgwire.split(data)
+        if kind == "E"
+        for fields in [pgwire.error_fields(body)]
+    ]
+
+
+def test_asks_for_a_password_only_after_tls() -> None:
+    play = Play()
+    play.client(pgwire.SSL_REQUEST, ("client", b"S"), ("start_client_tls",))
+    play.does(play.conversation.client_tls)
+    play.client(pgwire.startup(user="agent", database="shop"), ("client", pgwire.ASK_PASSWORD))
+    play.client(pgwire.password("key"), ("ask",))
+    assert play.question.parameters == [("user", "agent"), ("database", "shop")]
+    assert play.question.password() == b"key"
+
+
+def test_pg_16_plaintext_start_up_is_refused_before_any_password() -> None:
+    play = Play()
+    got = play.take(play.conversation.client(pgwire.startup(user="agent", database="shop")))
+    assert error_codes(got[0][1]) == [("FATAL", "28000")]
+    assert got[-1][0] == "end"
+    assert b"R\x00\x00\x00\x08\x00\x00\x00\x03" not in got[0][1]
+
+
+def test_pg_16_gssenc_is_answered_no_and_tls_may_follow() -> None:
+    play = Play()
+    play.client(pgwire.GSSENC_REQUEST, ("client", b"N"))
+    play.client(pgwire.SSL_REQUEST, ("client", b"S"), ("start_client_tls",))
+
+
+def test_pg_15_bytes_behind_the_tls_request_end_the_connection() -> None:
+    play = Play()
+    slipped = pgwire.SSL_REQUEST + pgwire.startup(user="agent", database="shop")
+    got = play.take(play.conversation.client(slipped))
+    assert [output[0] for output in got] == ["client", "end"]
+    assert got[1][1] == "protocol violation"
+
+
+def test_pg_15_bytes_behind_the_upstreams_tls_answer_end_the_login() -> None:
+    play = Play(insecure_plaintext=True)
+    play.client(pgwire.startup(user="agent", database="shop"), ("client", pgwire.ASK_PASSWORD))
+    play.client(pgwire.password("key"), ("ask",))
+    play.take(play.conversation.admit(play.ticket, admission(tls=("db.example", "full", b""))))
+    play.does(play.conversation.upstream_open, ("upstream", pgwire.SSL_REQUEST))
+    got = play.take(play.conversation.upstream(b"S" + pgwire.AUTHENTICATED))
+    assert error_codes(got[0][1]) == [("FATAL", "08001")]
+    assert got[-1][:2] == ("end", "upstream failed")
+
+
+def test_upstream_tls_is_spoken_before_the_start_up() -> None:
+    play = Play(insecure_plaintext=True)
+    play.client(pgwire.startup(user="agent", database="shop"), ("client", pgwire.ASK_PASSWORD))
+    play.client(pgwire.password("key"), ("ask",))
+    play.take(play.conversation.admit(play.ticket, admission(tls=("db.example", "full", b""))))
+    play.does(play.conversation.upstream_open, ("upstream", pgwire.SSL_REQUEST))
+    play.upstream(b"S", ("start_upstream_tls", "db.example"))
+    play.does(play.conversation.upstream_tls, ("upstream", pgwire.startup(user="shop_reader", database="shop")))
+
+
+def test_a_target_without_tls_is_not_spoken_to_when_tls_is_demanded() -> None:
+    play = Play(insecure_plaintext=True)
+    play.client(pgwire.startup(user="agent", database="shop"), ("client", pgwire.ASK_PASSWORD))
+    play.client(pgwire.password("key"), ("ask",))
+    play.take(play.conversation.admit(play.ticket, admission(tls=("db.example", "full", b""))))
+    play.does(play.conversation.upstream_open, ("upstream", pgwire.SSL_REQUEST))
+    got = play.take(play.conversation.upstream(b"N"))
+    assert error_codes(got[0][1]) == [("FATAL", "08001")]
+    assert not any(output[0] == "upstream" for output in got)
+
+
+def test_a_refused_login_is_told_and_nothing_is_dialled() -> None:
+    play = Play(insecure_plaintext=True)
+    play.client(pgwire.startup(user="agent", database="shop"), ("client", pgwire.ASK_PASSWORD))
+    play.client(pgwire.password("wrong"), ("ask",))
+    refusal = Refusal(sqlstate="28P01", message="no", detail="{}", hint="", code="authn.failed")
+    got = play.take(play.conversation.refuse(play.ticket, refusal))
+    assert error_codes(got[0][1]) == [("FATAL", "28P01")]
+    assert [output[0] for output in got] == ["client", "end"]
+
+
+def test_a_silent_desk_admits_nobody() -> None:
+    play = Play(insecure_plaintext=True)
+    play.client(pgwire.startup(user="agent", database="shop"), ("client", pgwire.ASK_PASSWORD))
+    play.client(pgwire.password("key"), ("ask",))
+    got = play.take(play.conversation.silence(play.ticket))
+    assert error_codes(got[0][1]) == [("FATAL", "42501")]
+    assert got[-1][:2] == ("end", "desk silent")
+
+
+def test_a_session_starts_in_the_book_with_what_the_server_said() -> None:
+    play = logged_in()
+    (start,) = play.events("session.start")
+    assert start["seq"] == 0
+    assert start["upstream"] == {"address": "127.0.0.1:5432", "process": 7, "server": "15.18"}
+    assert start["parameters"] == {"database": "shop"}
+
+
+def test_an_upstream_that_refuses_the_gate_is_not_named_to_the_client() -> None:
+    play = Play(insecure_plaintext=True)
+    play.client(pgwire.startup(user="agent", database="shop"), ("client", pgwire.ASK_PASSWORD))
+    play.client(pgwire.password("key"), ("ask",))
+    play.take(play.conversation.admit(play.ticket, admission()))
+    play.take(play.conversation.upstream_open())
+    words = 'password authentication failed for user "shop_reader"'
+    got = play.take(play.conversation.upstream(pgwire.error("28P01", words, "FATAL")))
+    assert b"shop_reader" not in got[0][1]
+    assert error_codes(got[0][1]) == [("FATAL", "08001")]
+    assert [entry["event"] for entry in play.entries] == ["session.start", "session.end"]
+
+
+def test_a_missing_database_is_told_in_the_servers_words() -> None:
+    play = Play(insecure_plaintext=True)
+    play.client(pgwire.startup(user="agent", database="nope"), ("client", pgwire.ASK_PASSWORD))
+    play.client(pgwire.password("key"), ("ask",))
+    play.take(play.conversation.admit(play.ticket, admission()))
+    play.take(play.conversation.upstream_open())
+    theirs = pgwire.error("3D000", 'database "nope" does not exist', "FATAL")
+    got = play.take(play.conversation.upstream(theirs))
+    assert got[0] == ("client", theirs)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"\x00\x00\x00\x03",
+        b"\x00\x00\x00\x07\x00\x03\x00",
+        b"\xff\xff\xff\xff\x00\x03\x00\x00",
+        b"\x00\x00\x27\x11\x00\x03\x00\x00",
+        pgwire.startup(user="agent")[:-1] + b"x\x00",
+        pgwire.startup(user="a") [:4] + b"\x00\x02\x00\x00" + b"\x00" * 7,
+        b"\x00\x00\x00\x0c" + pgwire.SSL_REQUEST[4:] + b"junk",
+        pgwire.cancel(1, b"ab"),
+        b"GET / HTTP/1.1\r\nHost: gate\r\n\r\n",
+        bytes(64),
+    ],
+)
+def test_pg_13_garbage_before_the_login_is_told_so_and_ends(packet: bytes) -> None:
+    play = Play()
+    got = play.take(play.conversation.client(packet))
+    assert got[-1][0] == "end"
+    assert all(output[0] in {"client", "end"} for output in got)
+    assert [severity for severity, _ in error_codes(got[0][1])] == ["FATAL"]
+
+
+def test_pg_17_a_parameter_given_twice_is_malformed() -> None:
+    play = Play(insecure_plaintext=True)
+    body = b"\x00\x03\x00\x00" + b"user\x00a\x00user\x00b\x00\x00"
+    packet = (len(body) + 4).to_bytes(4, "big") + body
+    got = play.take(play.conversation.client(packet))
+    assert error_codes(got[0][1]) == [("FATAL", "08P01")]
+
+
+def test_a_newer_minor_version_is_negotiated_down() -> None:
+    play = Play(insecure_plaintext=True)
+    negotiated = pgwire.message(b"v", b"\x00\x03\x00\x00" + b"\x00\x00\x00\x00")
+    play.client(pgwire.startup(2, user="agent", database="shop"), ("client", negotiated + pgwire.ASK_PASSWORD))
+
+
+def test_a_cancel_request_signals_the_session_and_says_nothing() -> None:
+    play = Play()
+    got = play.take(play.conversation.client(pgwire.cancel(7, b"\x01\x02\x03\x04")))
+    assert got[0] == ("signal", b"\x00\x00\x00\x07\x01\x02\x03\x04")
+    assert got[1][:2] == ("end", "cancel request")
+
+
+def test_a_signalled_session_sends_the_upstreams_own_key() -> None:
+    play = logged_in()
+    play.does(play.conversation.signal, ("errand", pgwire.cancel(7, b"\x09\x09\x09\x09")))
+
+
+def test_a_login_that_takes_too_long_ends() -> None:
+    play = Play()
+    play.client(pgwire.SSL_REQUEST, ("client", b"S"), ("start_client_tls",))
+    play.does(play.conversation.client_tls)
+    got = play.take(play.conversation.tick(60_000_000))
+    assert got[-1][:2] == ("end", "login too slow")
