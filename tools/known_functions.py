@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: INP001  a script, no package
 """Make the lists of PostgreSQL functions whose effect the gate knows, from the catalogues of real servers.
 
 Run: python tools/known_functions.py CONNINFO [CONNINFO ...]   (servers of all versions to be served)
@@ -29,9 +30,11 @@ HARMLESS = {
 DANGEROUS = re.compile(
     r"(query|table|schema|database|cursor)_to_xml.*"  # run SQL given as text, or read whatever is named
     r"|ts_stat|ts_rewrite"  # run SQL given as text
-    r"|pg_stat_.*|pg_lock_status|pg_prepared_xact|pg_blocking_pids|pg_safe_snapshot_.*|pg_get_backend_.*"  # other sessions
+    # other sessions
+    r"|pg_stat_.*|pg_lock_status|pg_prepared_xact|pg_blocking_pids|pg_safe_snapshot_.*|pg_get_backend_.*"
     r"|pg_get_shmem_.*|pg_get_replication_.*|pg_show_all_settings|pg_show_all_file_settings|pg_show_replication_.*"
-    r"|pg_hba_.*|pg_ident_.*|pg_config|pg_control_.*|pg_get_wal_.*|pg_read_.*|pg_ls_.*|pg_current_logfile"  # the server's own
+    # the server's own
+    r"|pg_hba_.*|pg_ident_.*|pg_config|pg_control_.*|pg_get_wal_.*|pg_read_.*|pg_ls_.*|pg_current_logfile"
     r"|pg_get_aios|pg_get_process_.*|pg_log_.*|pg_restore_.*|pg_clear_.*|pg_logicalinspect.*"
     r"|lo_.*|loread|lowrite|binary_upgrade_.*|pg_event_trigger_.*|pg_logical_.*|pg_replication_.*"
 )

@@ -31,6 +31,7 @@ def _grant(reading: Reading, body: Body, _scope: Scope) -> None:
     if body.get("targtype") == "ACL_TARGET_ALL_IN_SCHEMA":
         for node in body["objects"]:
             reading.access("grant", reading.names.schema(strings([node])[0]))
+        reading.access("grant", reading.names.unknown(("contents",)))
         return
     if body.get("targtype") in _SEVERAL or not body.get("objects"):
         reading.on_database("grant")

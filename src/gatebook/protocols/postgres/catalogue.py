@@ -45,7 +45,7 @@ DIGEST_QUERY: Final = f"""SELECT pg_catalog.concat_ws(',',
  (SELECT {_sum("o", "o.oid::int8")} FROM pg_catalog.pg_operator o WHERE o.oid >= {FIRST_USER_OID}),
  (SELECT {_sum("t", "t.oid::int8")} FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n
    ON n.oid = t.typnamespace WHERE {_LIVE}),
- (SELECT {_sum("k", "k.oid::int8")} FROM pg_catalog.pg_cast k WHERE k.oid >= {FIRST_USER_OID}))"""
+ (SELECT {_sum("k", "k.oid::int8")} FROM pg_catalog.pg_cast k WHERE k.oid >= {FIRST_USER_OID}))"""  # noqa: S608  constants of this file
 
 VIEW_QUERY: Final = f"""SELECT pg_catalog.json_build_object(
  'path', pg_catalog.current_setting('search_path'),
@@ -64,7 +64,7 @@ VIEW_QUERY: Final = f"""SELECT pg_catalog.json_build_object(
    FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE {_LIVE}),
  'casts', (SELECT coalesce(json_agg(json_build_array(n.nspname, t.typname)), '[]') FROM pg_catalog.pg_cast k
    JOIN pg_catalog.pg_type t ON t.oid = k.casttarget JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-   WHERE k.oid >= {FIRST_USER_OID} AND k.castfunc <> 0))"""
+   WHERE k.oid >= {FIRST_USER_OID} AND k.castfunc <> 0))"""  # noqa: S608  constants of this file
 
 _KINDS: Final = {
     "r": "table",

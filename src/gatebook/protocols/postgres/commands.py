@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
-from gatebook.model.errors import GatebookError, quoted
+from gatebook.model.errors import quoted
 from gatebook.model.operation import Effect, EffectKind
+from gatebook.native.pure import NativeError
 from gatebook.protocols.postgres.expressions import constant
 from gatebook.protocols.postgres.queries import into_clause, parts_of
 from gatebook.protocols.postgres.reading import NESTED_EXECUTE, Body, Handler, Reading
@@ -70,7 +71,7 @@ def _prepared_query(reading: Reading, name: str, text: bytes) -> Body | None:
     """Return the statement that a name stands for: the text's PREPARE of that name, or its only statement."""
     try:
         tree: dict[str, Any] = msgspec.json.decode(reading.parse(text))
-    except (GatebookError, ValueError, RuntimeError, RecursionError, msgspec.MsgspecError):
+    except (NativeError, RecursionError, msgspec.MsgspecError):
         return None
     statements = [entry["stmt"] for entry in tree.get("stmts", ())]
     prepares = [node["PrepareStmt"] for node in statements if "PrepareStmt" in node]

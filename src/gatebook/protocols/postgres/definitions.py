@@ -300,6 +300,7 @@ def _rename(reading: Reading, body: Body, _scope: Scope) -> None:
     new, relation = body.get("newname", ""), body.get("relation")
     if body.get("renameType") == "OBJECT_SCHEMA":
         reading.access("create", reading.names.schema(new))
+        reading.access("alter", reading.names.unknown(("contents",)))  # everything inside gets another path
     elif relation and body.get("renameType") not in {
         "OBJECT_COLUMN",
         "OBJECT_ATTRIBUTE",

@@ -89,7 +89,7 @@ def _qualified(reading: Reading, names: list[str], scope: Scope) -> None:
     items = list(_called(qualifier, scope))
     for item in items:
         reading.touch(item, (name,))
-    known = name in _SYSTEM_COLUMNS or (items and all(item.columns and name in item.columns for item in items))
+    known = name in _SYSTEM_COLUMNS or any(name in (item.columns or ()) for item in items)
     if known:
         return
     for item in items:

@@ -38,7 +38,7 @@ FACTS_QUERY: Final = f"""SELECT
  (SELECT pg_catalog.json_agg(p.proname ORDER BY p.proname)
   FROM pg_catalog.pg_proc p WHERE p.pronamespace {_MINE})::pg_catalog.text,
  (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(t.typname, t.typtype) ORDER BY t.typname)
-  FROM pg_catalog.pg_type t WHERE t.typnamespace {_MINE})::pg_catalog.text""".replace("\n", "")
+  FROM pg_catalog.pg_type t WHERE t.typnamespace {_MINE})::pg_catalog.text""".replace("\n", "")  # noqa: S608  constants of this file
 
 _TEMPORARY: Final = "pg_temp_"
 _KINDS: Final = {"r": "table", "p": "partitioned table", "v": "view", "S": "sequence", "i": "index", "I": "index"}

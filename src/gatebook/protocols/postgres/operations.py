@@ -9,13 +9,14 @@ is known of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from gatebook.model.errors import quoted
 from gatebook.model.operation import Access, CacheScope, EffectKind, ObjectKind, Operation, Statement
+from gatebook.native.pure import sql_literal_free, sql_password_literals
 from gatebook.protocols.postgres.administration import ADMINISTRATION
 from gatebook.protocols.postgres.catalogue import CatalogueView
 from gatebook.protocols.postgres.commands import COMMANDS
@@ -39,8 +40,6 @@ _BY_SHAPE: Final = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteS
 _UTF8: Final = frozenset({"UTF8", "UTF-8", "UNICODE"})
 _FORM: Final = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 
-Ranges = Sequence[tuple[int, int]]
-
 
 def understand(
     text: bytes,
@@ -53,21 +52,22 @@ def understand(
     facts: SessionFacts | None,
     prepared: Mapping[bytes, bytes],
     parse: Parse,
-    literal_free: Callable[[bytes], str],
-    password_literals: Callable[[bytes], Ranges],
     columns: bool,
     via: str = "query",
+    arguments: bytes = b"",
 ) -> Operation:
     """Read one message.
 
     `tree` is the parser's JSON, None with `parse_error` where it could not read the text. `facts` None means that
     nothing is known of the session's names. `prepared` maps names of prepared statements to the text that made them;
-    `parse` reads such a text (it may raise ValueError, RuntimeError or a GatebookError). `literal_free` and
-    `password_literals` give the shape of a statement and the byte ranges of passwords in the message. `columns` says
-    whether any policy speaks of columns. Never raises for what a client sent: what is not understood is opaque.
+    `parse` reads such a text (NativeError if it cannot). `columns` says whether any policy speaks of columns. `via` is
+    the kind of message; of a FunctionCall `arguments` is the body, which begins with the function's oid. Never raises
+    for what a client sent: what is not understood is opaque.
     """
     names = Names(target, database, catalogue, facts)
-    blots = tuple(password_literals(text))
+    if via == "function":
+        return Operation(via, (_function_call(names, int.from_bytes(arguments[:4], "big")),))
+    blots = tuple(sql_password_literals(text))
     reason = _misread(text, facts)
     entries: list[Body] | None = None
     if tree is None:
@@ -77,7 +77,7 @@ def understand(
         if entries is None:
             reason = reason or "its tree is too large or too deep"
     if reason or entries is None:
-        return Operation(via, (_opaque(names, reason, literal_free(text), blots),))
+        return Operation(via, (_opaque(names, reason, sql_literal_free(text), blots),))
     known = dict(prepared)
     statements = []
     for entry in entries:
@@ -90,7 +90,7 @@ def understand(
             verb,
             entry.get("stmt") or {},
             count=len(entries),
-            shape=literal_free(text[start:end]),
+            shape=sql_literal_free(text[start:end]),
             blots=tuple(blot for blot in blots if start <= blot[0] < end),
         )
         statements.append(statement)
@@ -106,11 +106,9 @@ def understand(
     return Operation(via, tuple(statements))
 
 
-def understand_function(
-    oid: int, *, target: str, database: str, catalogue: CatalogueView, facts: SessionFacts | None
-) -> Operation:
+def _function_call(names: Names, oid: int) -> Statement:
     """Read a FunctionCall message: the function is named by oid, so that only the catalogue can tell which it is."""
-    names = Names(target, database, catalogue, facts)
+    catalogue = names.catalogue
     found = catalogue.function_oids.get(oid)
     if found is None:
         ref, harmless, quiet = names.unknown((f"function {oid}",)), False, False
@@ -127,10 +125,9 @@ def understand_function(
         if not quiet:
             reading.stale()
     context = (("statement_count", 1), ("verb", "FUNCTION CALL"))
-    statement = Statement(
+    return Statement(
         "FUNCTION CALL", tuple(sorted(reading.accesses)), not harmless, context=context, effects=tuple(reading.effects)
     )
-    return Operation("function", (statement,))
 
 
 def _misread(text: bytes, facts: SessionFacts | None) -> str:
