@@ -14,6 +14,7 @@ from gatebook.model.errors import quoted
 from gatebook.model.target import Address, TlsMode
 
 MAX_CONFIG_BYTES = 4 << 20  # LIMIT: thousands of targets fit
+CLI_WRITER = "cli"  # the command line has a journal of its own
 
 
 def load_settings(path: Path) -> Settings:
@@ -59,6 +60,8 @@ def parse_settings(content: bytes, path: Path) -> Settings:
 def _check_gate(settings: Settings, place: Place) -> None:
     gate = settings.gate
     here = place.below("gate")
+    if gate.name == CLI_WRITER:
+        raise here.below("name").fault("is the name of the journal of the command line", "take another")
     if gate.insecure_plaintext and not Address(gate.host, gate.port).is_local:
         raise here.below("insecure_plaintext").fault(
             "is for loopback only", "listen on `127.0.0.1`, or give the gate a certificate"

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from gatebook.evidence.entry import Leaf, Value, format_time
+from gatebook.evidence.harmless import harmless
 from gatebook.evidence.recording import FROM_CLIENT
 from gatebook.evidence.replay import Item
 
@@ -37,11 +38,6 @@ _TITLES = {
     "large": "large message, not shown",
     "unreadable": "the rest of this direction cannot be read",
 }
-
-
-def harmless(text: str) -> str:
-    """Return text in which everything that a terminal could act on is a visible escape; no line breaks."""
-    return "".join(ch if ch.isprintable() else _escape(ch) for ch in text)
 
 
 def render(item: Item) -> Iterator[str]:
@@ -122,14 +118,6 @@ def _block(text: str) -> Iterator[str]:
         yield f"  | {harmless(line)}"
     if len(lines) > MAX_TEXT_LINES:
         yield f"  | ... {len(lines) - MAX_TEXT_LINES} more lines"
-
-
-def _escape(ch: str) -> str:
-    short = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(ch)
-    if short is not None:
-        return short
-    code = ord(ch)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x1_0000 else f"\\U{code:08x}"
 
 
 def _fit(text: str) -> str:

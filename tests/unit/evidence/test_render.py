@@ -94,21 +94,6 @@ def test_cuts_a_statement_of_many_lines() -> None:
     assert lines(Item(NOW, ">", "query", {"text": "\n".join("x" * 300)}))[-1] == "  | ... 100 more lines"
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("\x1b]52;c;aGk=\x07", "\\x1b]52;c;aGk=\\x07"),
-        ("a\r\n\tb", "a\\r\\n\\tb"),
-        ("\u202eevil", "\\u202eevil"),
-        ("\x9b2J", "\\x9b2J"),
-        ("\U000e0041", "\\U000e0041"),
-        ("plain é 日", "plain é 日"),
-    ],
-)
-def test_makes_everything_visible_that_a_terminal_could_act_on(text: str, shown: str) -> None:
-    assert render.harmless(text) == shown
-
-
 @given(st.text(), st.text())
 def test_no_line_holds_a_control_character(text: str, name: str) -> None:
     items = [

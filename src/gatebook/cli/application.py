@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What commands ask of the running product. It is imported when it is called: it brings the whole gate with it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+from gatebook.evidence.entry import Leaf
+
+
+class Step(Protocol):
+    """One step of a test."""
+
+    @property
+    def name(self) -> str:
+        """What was tried."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it went well."""
+
+    @property
+    def words(self) -> str:
+        """What was seen, or what to do."""
+
+
+class Application(Protocol):
+    """The part of `gatebook.app` that the command line calls. Each may raise OperatorFault."""
+
+    def serve(self, config: Path) -> None:
+        """Run the gate until it is told to stop."""
+
+    def try_database(
+        self,
+        url: str,
+        *,
+        policy: Path | None,
+        listen: tuple[str, int],
+        data: Path | None,
+        insecure_plaintext: bool,
+        as_json: bool,
+    ) -> None:
+        """Run a throwaway gate before a database until it is told to stop."""
+
+    def test_target(self, config: Path, name: str) -> Sequence[Step]:
+        """Try logins and catalogue of a target."""
+
+    def explain(
+        self, config: Path, *, agent: str, groups: tuple[str, ...], target_name: str, sql: str, database: str = ""
+    ) -> list[Leaf]:
+        """Tell what the policies say of each access of a text."""
+
+
+def load_application() -> Application:
+    """Import the application."""
+    return cast("Application", importlib.import_module("gatebook.app"))

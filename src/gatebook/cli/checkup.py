@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The checks of `gatebook doctor`, each with what was seen and what to do."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from gatebook.cli.application import load_application
+from gatebook.cli.common import recordings_of
+from gatebook.config import SecretRef, Secrets, Settings, load_settings
+from gatebook.model.errors import GatebookError
+from gatebook.model.target import TlsMode
+
+EXPIRES_SOON = timedelta(days=30)
+SEGMENTS_FREE = 4  # a gate takes one segment ahead; room for the recordings beside it
+CLOCK_UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
+
+
+class Verdict(StrEnum):
+    """How a check went."""
+
+    OK = "ok"
+    WEAK = "weak"
+    WRONG = "WRONG"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: its name, how it went, what was seen."""
+
+    name: str
+    verdict: Verdict
+    words: str
+
+
+def check_installation(config: Path, *, offline: bool) -> list[Check]:
+    """Return all checks; the first that makes the others senseless is the last."""
+    try:
+        settings = load_settings(config)
+    except GatebookError as fault:
+        return [Check("configuration", Verdict.WRONG, _words(fault))]
+    checks = [Check("configuration", Verdict.OK, f"{settings.path}, {len(settings.targets)} targets")]
+    for check in (
+        _check_policies,
+        _check_permissions,
+        _check_secrets,
+        _check_recording_key,
+        _check_separation,
+        _check_certificate,
+        _check_disk,
+        _check_clock,
+        _check_exposure,
+    ):
+        checks.extend(_guarded(check, settings))
+    if not offline:
+        checks.extend(_check_targets(settings))
+    return checks
+
+
+def _guarded(check: Callable[[Settings], Iterator[Check]], settings: Settings) -> Iterator[Check]:
+    """Run a check; what it could not look at is wrong, not a crash."""
+    name = check.__name__.removeprefix("_check_").replace("_", " ")
+    try:
+        yield from check(settings)
+    except GatebookError as fault:
+        yield Check(name, Verdict.WRONG, _words(fault))
+    except OSError as fault:
+        yield Check(name, Verdict.WRONG, f"{fault.filename}: {(fault.strerror or 'unknown error').lower()}")
+
+
+def _check_policies(settings: Settings) -> Iterator[Check]:
+    from gatebook import policy  # noqa: PLC0415  the policy engine, only where it is asked
+
+    files = sorted(settings.policy.folder.glob("*.cedar"))
+    engine = policy.load({path.name: path.read_text("utf-8") for path in files})
+    if not files:
+        yield Check("policies", Verdict.WRONG, f"none in {settings.policy.folder}: nothing is permitted")
+    else:
+        yield Check("policies", Verdict.OK, f"{len(files)} files, {engine.hash}")
+
+
+def _check_permissions(settings: Settings) -> Iterator[Check]:
+    places = [settings.gate.data, settings.store_path, settings.journal_path, settings.recordings_path]
+    secrets = [settings.evidence.recording_key, settings.gate.tls_key]
+    secrets += [role.password for target in settings.targets for role in target.roles]
+    places += [settings.path.parent / one.locator for one in secrets if one is not None and one.scheme == "file"]
+    open_to_others = [path for path in places if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077]
+    for path in open_to_others:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        yield Check("permissions", Verdict.WRONG, f"{path} is open to others ({mode:04o}): chmod go-rwx it")
+    foreign = [path for path in places if path.exists() and path.stat().st_uid not in {0, os.geteuid()}]
+    for path in foreign:
+        yield Check("permissions", Verdict.WEAK, f"{path} belongs to another user than the one who asks")
+    if not open_to_others and not foreign:
+        yield Check("permissions", Verdict.OK, "secrets and data are for their owner only")
+
+
+def _check_secrets(settings: Settings) -> Iterator[Check]:
+    references: list[SecretRef | None] = [settings.gate.tls_key]
+    for target in settings.targets:
+        references += [role.password for role in target.roles]
+        references += [target.catalogue.password] if target.catalogue is not None else []
+    source = Secrets.beside(settings.path.parent)
+    count = 0
+    for reference in references:
+        if reference is not None:
+            source.read(reference)
+            count += 1
+    yield Check("secrets", Verdict.OK, f"{count} can be read")
+
+
+def _check_recording_key(settings: Settings) -> Iterator[Check]:
+    recordings = recordings_of(settings, need_key=True)
+    newest = max(recordings.list_sessions(), default=None)
+    if newest is not None:
+        recordings.recording_key(newest)
+    yield Check("recording key", Verdict.OK, "opens the newest recording" if newest else "has its form")
+
+
+def _check_separation(settings: Settings) -> Iterator[Check]:
+    reference = settings.evidence.recording_key
+    path = settings.path.parent / reference.locator
+    if reference.scheme == "file" and path.resolve().is_relative_to(settings.gate.data.resolve()):
+        words = "the recording key lies in the data folder: whoever copies the recordings has it too; move it"
+        yield Check("key separation", Verdict.WRONG, words)
+    else:
+        words = "keys and data are read under one OS user: this separates backups, but is no boundary against that user"
+        yield Check("key separation", Verdict.WEAK, words)
+    root_key = settings.path.parent / "root.key"
+    if root_key.exists():
+        yield Check("root key", Verdict.WEAK, f"{root_key} is on this machine: who has it can pose as the gate")
+
+
+def _check_certificate(settings: Settings) -> Iterator[Check]:
+    from cryptography import x509  # noqa: PLC0415  only where it is needed
+
+    gate = settings.gate
+    if gate.tls_certificate is None:
+        return
+    try:
+        certificate = x509.load_pem_x509_certificates(gate.tls_certificate.read_bytes())[0]
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        yield Check("certificate", Verdict.WRONG, f"{gate.tls_certificate} is no certificate with names")
+        return
+    left = certificate.not_valid_after_utc - datetime.now(UTC)
+    known = names.get_values_for_type(x509.DNSName) + [str(ip) for ip in names.get_values_for_type(x509.IPAddress)]
+    if left <= timedelta(0):
+        yield Check("certificate", Verdict.WRONG, "it has expired: clients refuse it")
+    elif gate.public_host not in known:
+        words = f"it does not name {gate.public_host} (public_host) but {', '.join(known)}"
+        yield Check("certificate", Verdict.WRONG, words)
+    else:
+        yield Check(
+            "certificate", Verdict.WEAK if left < EXPIRES_SOON else Verdict.OK, f"good for {left.days} more days"
+        )
+
+
+def _check_disk(settings: Settings) -> Iterator[Check]:
+    free = shutil.disk_usage(settings.gate.data).free
+    need = SEGMENTS_FREE * settings.evidence.segment_bytes
+    words = f"{free >> 20} MiB free"
+    if free < need:
+        yield Check("disk", Verdict.WRONG, f"{words}, {need >> 20} needed: a gate on a full disk refuses everything")
+    else:
+        yield Check("disk", Verdict.OK, words)
+
+
+def _check_clock(settings: Settings) -> Iterator[Check]:  # noqa: ARG001  as its siblings
+    state = clock_state()
+    if state is None:
+        yield Check("clock", Verdict.WEAK, "this system does not tell whether its clock is synchronised")
+    elif state == CLOCK_UNSYNCHRONISED:
+        yield Check("clock", Verdict.WEAK, "not synchronised: entries bear its time; run an NTP client")
+    else:
+        yield Check("clock", Verdict.OK, "synchronised")
+
+
+def _check_exposure(settings: Settings) -> Iterator[Check]:
+    if settings.gate.insecure_plaintext:
+        yield Check("exposure", Verdict.WEAK, "insecure_plaintext: keys cross the wire readable")
+    for target in settings.targets:
+        if target.tls is TlsMode.INSECURE_REQUIRE:
+            words = f"target {target.name}: tls `require` checks no certificate; use `verify-full`"
+            yield Check("exposure", Verdict.WEAK, words)
+
+
+def _check_targets(settings: Settings) -> Iterator[Check]:
+    for target in settings.targets:
+        try:
+            steps = load_application().test_target(settings.path, target.name)
+        except GatebookError as fault:
+            yield Check(f"target {target.name}", Verdict.WRONG, _words(fault))
+            continue
+        for step in steps:
+            verdict = Verdict.OK if step.passed else Verdict.WRONG
+            yield Check(f"target {target.name}", verdict, f"{step.name}: {step.words}")
+
+
+def clock_state() -> int | None:
+    """Return what adjtimex(2) says of the clock, asking without changing anything; None where it is not there."""
+    try:
+        ask = ctypes.CDLL(None, use_errno=True).adjtimex
+    except (OSError, AttributeError):
+        return None
+    state = int(ask(ctypes.create_string_buffer(512)))  # a zeroed struct timex: modes 0 only reads
+    return state if state >= 0 else None
+
+
+def _words(fault: GatebookError) -> str:
+    return f"{fault.message}: {fault.hint}" if fault.hint else fault.message

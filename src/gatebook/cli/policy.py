@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`gatebook policy`: whether the policies load, and what they say of a statement."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gatebook.cli.application import load_application
+from gatebook.cli.common import config_option, json_option, load
+from gatebook.cli.names import NAME
+from gatebook.cli.output import print_json, print_table, say
+from gatebook.evidence.entry import Leaf
+from gatebook.model.errors import OperatorFault, quoted
+
+
+@click.group("policy")
+def command() -> None:
+    """Policies: check them, ask them."""
+
+
+@command.command("check")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True), required=False)
+@config_option
+@json_option
+def check(folder: Path | None, config: Path, *, as_json: bool) -> None:
+    """Load the policies as the gate would, and name everything that is wrong in them.
+
+    FOLDER, or a single file, is checked in place of the configuration's folder.
+    """
+    from gatebook import policy  # noqa: PLC0415  the policy engine, only where it is asked
+
+    place = load(config).policy.folder if folder is None else folder
+    files = [place] if place.is_file() else sorted(place.glob("*.cedar"))
+    if not files:
+        raise OperatorFault(f"no policy in {quoted(str(place))}", "policies are files that end in `.cedar`")
+    try:
+        texts = {path.name: path.read_text("utf-8") for path in files}
+    except (OSError, UnicodeDecodeError) as fault:
+        raise OperatorFault(f"a policy cannot be read: {' '.join(str(fault).split())}", "see the file") from fault
+    try:
+        engine = policy.load(texts)
+    except policy.PolicyFault as fault:
+        if as_json:
+            problems: list[Leaf] = [
+                {"file": one.file, "line": one.line, "reason": one.reason, "hint": one.hint} for one in fault.problems
+            ]
+            print_json({"ok": False, "problems": problems})
+        else:
+            for problem in fault.problems:
+                say(f"error: {problem}" + (f"\nhint: {problem.hint}" if problem.hint else ""))
+        sys.exit(1)
+    if as_json:
+        print_json({"ok": True, "files": sorted(texts), "hash": engine.hash})
+    else:
+        say(f"{len(texts)} files load; the hash of the set is {engine.hash}")
+
+
+@command.command("explain")
+@click.argument("sql")
+@click.option("--as", "agent", required=True, type=NAME, help="The agent who would ask.")
+@click.option("--group", "groups", multiple=True, type=NAME, help="A group of the agent; may be given again.")
+@click.option("--target", required=True, type=NAME, help="The target that would be asked.")
+@click.option("--database", default="", help="The database, where the target has several.")
+@config_option
+@json_option
+def explain(
+    *, sql: str, agent: str, groups: tuple[str, ...], target: str, database: str, config: Path, as_json: bool
+) -> None:
+    """Tell for each access of SQL which policies permit or forbid it, and what is missing.
+
+    Names are looked up in the target's real catalogue; nothing of SQL is run.
+    """
+    answers = load_application().explain(
+        config, agent=agent, groups=groups, target_name=target, sql=sql, database=database
+    )
+    if as_json:
+        print_json(answers)
+    else:
+        rows = [
+            (
+                "yes" if answer["permitted"] else "no",
+                str(answer["action"]),
+                str(answer["object"]),
+                _joined(answer["forbids"]) or _joined(answer["permits"]),
+                "" if answer["permitted"] else str(answer["reason"] or answer["needed"]),
+            )
+            for answer in answers
+        ]
+        print_table(("permitted", "action", "object", "decided by", "why not"), rows)
+    if not all(answer["permitted"] for answer in answers):
+        sys.exit(1)
+
+
+def _joined(ids: object) -> str:
+    return ", ".join(str(one) for one in ids) if isinstance(ids, list) else ""

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`gatebook sessions`: list sessions, show what was decided in one, replay what its client saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gatebook.cli.common import config_option, json_option, load, opened_journal, operator, recordings_of, stamp
+from gatebook.cli.output import json_time, print_facts, print_json, print_table, say, show_time
+from gatebook.config import Settings
+from gatebook.evidence import builders
+from gatebook.evidence.entry import Leaf, Value
+from gatebook.evidence.sessions import OperationSummary, SessionSummary
+from gatebook.model.errors import OperatorFault, quoted
+
+if TYPE_CHECKING:
+    from gatebook.vault.book import Operation, SessionStory
+
+MAX_SHAPE = 100  # characters of a statement in a table
+NOT_STATED = "not stated"
+
+
+@click.group("sessions")
+def command() -> None:
+    """Sessions: what agents did."""
+
+
+@command.command("list")
+@click.option("--agent", help="Only sessions of this agent.")
+@click.option("--target", help="Only sessions at this target.")
+@click.option("--last", type=click.IntRange(1), default=100, show_default=True, help="How many, the newest.")
+@config_option
+@json_option
+def list_sessions(*, agent: str | None, target: str | None, last: int, config: Path, as_json: bool) -> None:
+    """List sessions, oldest first."""
+    from gatebook.vault.book import Book  # noqa: PLC0415  cryptography, only where the book is read
+
+    book = Book(load(config).journal_path)
+    found = [
+        session
+        for session in book.list_sessions()
+        if agent in {None, session.principal} and target in {None, session.target}
+    ][-last:]
+    if as_json:
+        print_json([_session_object(session) for session in found])
+    else:
+        rows = [
+            (
+                session.id,
+                show_time(session.started_at),
+                session.principal,
+                session.target,
+                session.role,
+                _count(session, "operations"),
+                _count(session, "refused"),
+                _count(session, "rows"),
+                session.cause or "open",
+            )
+            for session in found
+        ]
+        print_table(("session", "started", "agent", "target", "role", "ran", "refused", "rows", "end"), rows)
+    _warn(book.faults)
+
+
+@command.command("show")
+@click.argument("session")
+@click.option(
+    "--text", "with_text", is_flag=True, help="Show statements as sent, with their literals. Entered as viewed."
+)
+@click.option("--purpose", default=NOT_STATED, help="Why you look; entered with `--text`.")
+@config_option
+@json_option
+def show(*, session: str, with_text: bool, purpose: str, config: Path, as_json: bool) -> None:
+    """Show a session: who, where, and each operation with its decision and outcome."""
+    from gatebook.vault.book import Book  # noqa: PLC0415  as above
+
+    settings = load(config)
+    recordings = recordings_of(settings, need_key=with_text)
+    recordings.path_of(session)  # refuses what is no session id
+    book = Book(settings.journal_path)
+    parts = recordings.private_parts(session) if with_text else None
+    story = book.read_session(session, parts)
+    if story is None:
+        raise _unknown(session)
+    if with_text:
+        _enter_view(settings, session, purpose, "text")
+    if as_json:
+        told = _session_object(story.session)
+        told["operations"] = [_operation_object(operation) for operation in story.operations]
+        print_json(told)
+    else:
+        _print_story(story)
+    _warn(book.faults)
+
+
+@command.command("replay")
+@click.argument("session")
+@click.option("--purpose", default=NOT_STATED, help="Why you look; it is entered into the book.")
+@click.option("--rows", type=click.IntRange(0), default=20, show_default=True, help="Rows shown of each result.")
+@config_option
+@json_option
+def replay(*, session: str, purpose: str, rows: int, config: Path, as_json: bool) -> None:
+    """Replay a session: what the client sent and saw. That somebody looked is entered into the book first."""
+    from gatebook.evidence.render import render, to_json  # noqa: PLC0415  zstd, only where recordings are read
+    from gatebook.evidence.replay import replay as timeline  # noqa: PLC0415  as above
+
+    settings = load(config)
+    recordings = recordings_of(settings, need_key=True)
+    if not recordings.path_of(session).exists():
+        raise _unknown(session)
+    _enter_view(settings, session, purpose, "replay")
+    for item in timeline(recordings.frames(session), shown_rows=rows):
+        if as_json:
+            print_json(to_json(item))
+        else:
+            for line in render(item):
+                click.echo(line)
+
+
+def _enter_view(settings: Settings, session: str, purpose: str, form: str) -> None:
+    with opened_journal(settings) as journal:
+        journal.append(builders.evidence_viewed(stamp(), by=operator(), session=session, purpose=purpose, form=form))
+
+
+def _print_story(story: SessionStory) -> None:
+    session = story.session
+    facts = {
+        "session": session.id,
+        "agent": session.principal,
+        "owner": session.owner,
+        "role": session.role,
+        "target": f"{session.target}, database {session.database}, as {session.account}",
+        "from": session.address,
+        "started": show_time(session.started_at),
+        "ended": f"{show_time(session.ended_at)} {session.cause}".strip() or "open",
+    }
+    print_facts(facts)
+    click.echo("")
+    rows = [
+        (
+            str(operation.summary.number),
+            f"{operation.summary.at:%H:%M:%S}",
+            operation.summary.result,
+            _outcome(operation.summary),
+            str(operation.summary.rows),
+            f"{operation.summary.duration_us / 1000:.1f}",
+            ", ".join(operation.summary.policies) or operation.summary.refusal,
+            _statement(operation),
+        )
+        for operation in story.operations
+    ]
+    print_table(("nr", "time", "decision", "outcome", "rows", "ms", "decided by", "statement"), rows)
+
+
+def _statement(operation: Operation) -> str:
+    text = operation.private.get("text")
+    shown = text if isinstance(text, str) else operation.summary.shape or operation.summary.verb
+    return shown if len(shown) <= MAX_SHAPE else shown[: MAX_SHAPE - 3] + "..."
+
+
+def _outcome(operation: OperationSummary) -> str:
+    if operation.result == "refuse":
+        return operation.refusal
+    return f"{operation.status} {operation.sqlstate}".strip() or "none yet"
+
+
+def _session_object(session: SessionSummary) -> Leaf:
+    counts: dict[str, Value] = dict(session.counts)
+    return {
+        "session": session.id,
+        "writer": session.writer,
+        "started": json_time(session.started_at),
+        "ended": json_time(session.ended_at),
+        "cause": session.cause,
+        "agent": session.principal,
+        "owner": session.owner,
+        "role": session.role,
+        "target": session.target,
+        "database": session.database,
+        "account": session.account,
+        "from": session.address,
+        "counts": counts,
+    }
+
+
+def _operation_object(operation: Operation) -> Leaf:
+    summary = operation.summary
+    told: Leaf = {
+        "operation": summary.id,
+        "at": json_time(summary.at),
+        "via": summary.via,
+        "verb": summary.verb,
+        "shape": summary.shape,
+        "accesses": [list(pair) for pair in summary.accesses],
+        "decision": summary.result,
+        "policies": list(summary.policies),
+        "reasons": list(summary.reasons),
+        "refusal": summary.refusal,
+        "status": summary.status,
+        "sqlstate": summary.sqlstate,
+        "tag": summary.tag,
+        "rows": summary.rows,
+        "duration_us": summary.duration_us,
+        "executions": summary.executions,
+    }
+    if operation.private:
+        told["private"] = operation.private
+    if operation.error:
+        told["error"] = operation.error
+    return told
+
+
+def _count(session: SessionSummary, name: str) -> str:
+    return str(session.counts[name]) if name in session.counts else ""
+
+
+def _unknown(session: str) -> OperatorFault:
+    return OperatorFault(f"no session {quoted(session)} in the book", "list them with `gatebook sessions list`")
+
+
+def _warn(faults: int) -> None:
+    if faults:
+        say(f"warning: {faults} places of the book could not be read; `gatebook ledger verify` names them")
