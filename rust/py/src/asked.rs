@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Values that come to the desk: who knocks, what asks to run, what is over.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gatebook_carrier::{Greeting, Item, Parsed};
+use gatebook_wire as wire;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::values::wipe;
+
+/// A connection asks to become a session.
+#[pyclass(frozen, module = "gatebook._native")]
+pub(crate) struct Hello {
+    #[pyo3(get)]
+    ticket: u64,
+    #[pyo3(get)]
+    listener: u32,
+    #[pyo3(get)]
+    peer: (String, u16),
+    #[pyo3(get)]
+    tls: Option<(String, String, String)>,
+    #[pyo3(get)]
+    parameters: Vec<(String, String)>,
+    password: Mutex<Vec<u8>>,
+}
+
+#[pymethods]
+impl Hello {
+    /// The password as sent; readable once, wiped then.
+    fn password<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let mut password = self.password.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = std::mem::take(&mut *password);
+        let bytes = PyBytes::new(py, &taken);
+        wipe(&mut taken);
+        bytes
+    }
+}
+
+impl Drop for Hello {
+    fn drop(&mut self) {
+        wipe(self.password.get_mut().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Hello {
+    pub(crate) fn new(ticket: u64, greeting: Greeting) -> Self {
+        let Greeting { listener, peer, hello } = greeting;
+        Self {
+            ticket,
+            listener,
+            peer,
+            tls: hello.tls.map(|tls| (tls.version, tls.cipher, tls.peer_sha256)),
+            parameters: hello.parameters,
+            password: Mutex::new(hello.password),
+        }
+    }
+}
+
+/// A message asks to run.
+#[pyclass(frozen, module = "gatebook._native")]
+pub(crate) struct Question {
+    #[pyo3(get)]
+    ticket: u64,
+    #[pyo3(get)]
+    parse_error: String,
+    tree: Option<Vec<u8>>,
+    asked: Arc<wire::Question>,
+}
+
+#[pymethods]
+impl Question {
+    #[getter]
+    fn session(&self) -> &str {
+        &self.asked.session
+    }
+
+    #[getter]
+    fn via(&self) -> &str {
+        self.asked.via
+    }
+
+    #[getter]
+    fn text(&self) -> &[u8] {
+        &self.asked.text
+    }
+
+    #[getter]
+    fn tree(&self) -> Option<&[u8]> {
+        self.tree.as_deref()
+    }
+
+    #[getter]
+    fn operation(&self) -> u64 {
+        self.asked.operation
+    }
+
+    #[getter]
+    fn types(&self) -> &[u8] {
+        &self.asked.types
+    }
+
+    #[getter]
+    fn arguments(&self) -> &[u8] {
+        &self.asked.arguments
+    }
+
+    #[getter]
+    fn facts(&self) -> Vec<Option<&[u8]>> {
+        self.asked.facts.iter().map(Option::as_deref).collect()
+    }
+
+    #[getter]
+    fn facts_known(&self) -> bool {
+        self.asked.facts_known
+    }
+
+    #[getter]
+    fn transaction(&self) -> char {
+        self.asked.transaction
+    }
+
+    #[getter]
+    fn prepared(&self) -> Vec<(&[u8], &[u8])> {
+        self.asked.prepared.iter().map(|(name, text)| (&name[..], &text[..])).collect()
+    }
+}
+
+impl Question {
+    pub(crate) fn new(ticket: u64, asked: Arc<wire::Question>, parsed: Parsed) -> Self {
+        Self { ticket, parse_error: parsed.error, tree: parsed.tree, asked }
+    }
+}
+
+/// A connection is over.
+#[pyclass(frozen, get_all, module = "gatebook._native")]
+pub(crate) struct Ended {
+    session: String,
+    cause: String,
+    operations: u64,
+    refused: u64,
+    rows: u64,
+    client_bytes: (u64, u64),
+    last_seq: u64,
+}
+
+impl From<wire::Ended> for Ended {
+    fn from(ended: wire::Ended) -> Self {
+        let wire::Ended { session, cause, operations, refused, rows, client_bytes, last_seq } =
+            ended;
+        Self { session, cause, operations, refused, rows, client_bytes, last_seq }
+    }
+}
+
+/// A ticket whose answer nobody waits for any more.
+#[pyclass(frozen, get_all, module = "gatebook._native")]
+pub(crate) struct Forgotten {
+    ticket: u64,
+}
+
+/// A statement of this session may have changed its database's catalogue.
+#[pyclass(frozen, get_all, module = "gatebook._native")]
+pub(crate) struct CatalogueChanged {
+    session: String,
+}
+
+/// The carrier met something the operator should know (journal failed, listener lost).
+#[pyclass(frozen, get_all, module = "gatebook._native")]
+pub(crate) struct Fault {
+    what: String,
+    note: String,
+}
+
+/// An item of the desk as the Python object of its kind.
+pub(crate) fn object(py: Python<'_>, item: Item) -> PyResult<Py<PyAny>> {
+    Ok(match item {
+        Item::Hello(ticket, greeting) => Py::new(py, Hello::new(ticket, *greeting))?.into_any(),
+        Item::Question(ticket, asked, parsed) => {
+            Py::new(py, Question::new(ticket, asked, parsed))?.into_any()
+        }
+        Item::Ended(ended) => Py::new(py, Ended::from(*ended))?.into_any(),
+        Item::Forgotten(ticket) => Py::new(py, Forgotten { ticket })?.into_any(),
+        Item::CatalogueChanged(session) => Py::new(py, CatalogueChanged { session })?.into_any(),
+        Item::Fault(what, note) => Py::new(py, Fault { what, note })?.into_any(),
+    })
+}
