@@ -144,15 +144,33 @@ impl Desk {
     }
 
     /// Lets a connection in and makes it known to `end` under its session id.
+    ///
+    /// Every admission is followed by one [`Item::Ended`], also where nobody waits any more.
     pub(crate) fn admit(&self, ticket: u64, admission: Admission, registry: &Registry) -> bool {
-        let mut state = self.lock();
-        let Some(open) = state.open.remove(&ticket) else { return false };
-        drop(state);
-        if !open.is_hello {
-            return open.mailbox.answer(open.local, Answer::Silence);
+        let open = self.lock().open.remove(&ticket);
+        let session = admission.session.clone();
+        let is_in = match open {
+            Some(open) if open.is_hello => {
+                // Named before it can end, so that it never stays named after.
+                registry.name(&session, &open.mailbox);
+                let is_in =
+                    open.mailbox.answer(open.local, Answer::Admitted(Box::new(admission)));
+                if !is_in {
+                    registry.unname(&session);
+                }
+                is_in
+            }
+            Some(open) => {
+                open.mailbox.answer(open.local, Answer::Silence);
+                false
+            }
+            None => false,
+        };
+        if !is_in {
+            let cause = "not admitted".to_owned();
+            self.ended(Box::new(Ended { session, cause, ..Ended::default() }));
         }
-        registry.name(&admission.session, &open.mailbox);
-        open.mailbox.answer(open.local, Answer::Admitted(Box::new(admission)))
+        is_in
     }
 
     /// Answers a ticket; an answer of the wrong kind is silence. False if nobody waits.

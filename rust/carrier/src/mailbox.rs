@@ -59,15 +59,10 @@ impl Mailbox {
         self.put(|mail| mail.drain = true)
     }
 
-    /// Nothing is read from here any more.
-    pub(crate) fn close(&self) {
+    /// Nothing is read from here any more; answers that nobody read.
+    pub(crate) fn close(&self) -> VecDeque<(u64, Answer)> {
         let mut mail = self.lock();
-        *mail = Mail { closed: true, ..Mail::default() };
-    }
-
-    /// Whether the session is over.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.lock().closed
+        std::mem::replace(&mut *mail, Mail { closed: true, ..Mail::default() }).answers
     }
 
     /// The next letter: an end before everything, then answers in order.
@@ -140,9 +135,9 @@ mod tests {
     #[test]
     fn a_closed_box_takes_nothing() {
         let mailbox = Mailbox::default();
-        mailbox.close();
+        assert!(mailbox.answer(7, Answer::Silence));
+        assert!(matches!(mailbox.close().pop_front(), Some((7, Answer::Silence))));
         assert!(!mailbox.end(Cause::of("late")));
-        assert!(mailbox.is_closed());
         assert!(take(&mailbox).is_none());
     }
 }

@@ -37,12 +37,12 @@ impl Registry {
 
     /// A connection became this session.
     pub(crate) fn name(&self, session: &str, mailbox: &Arc<Mailbox>) {
-        let mut inner = self.lock();
-        // INVARIANT: `leave` closes the box before it takes this lock, so that a session which
-        // ends while it is admitted is never left behind here.
-        if !mailbox.is_closed() {
-            inner.sessions.insert(session.to_owned(), Arc::clone(mailbox));
-        }
+        self.lock().sessions.insert(session.to_owned(), Arc::clone(mailbox));
+    }
+
+    /// The admission did not reach the connection.
+    pub(crate) fn unname(&self, session: &str) {
+        self.lock().sessions.remove(session);
     }
 
     /// Another connection that presents `key` means this one.
@@ -72,14 +72,11 @@ impl Registry {
         }
     }
 
-    /// A connection is over, with the keys it had registered.
+    /// A connection is over, with the session it was and the keys it had registered. Its box is
+    /// closed before.
     pub(crate) fn leave(&self, number: u64, session: &str, keys: &[Vec<u8>]) {
         let mut inner = self.lock();
-        let Some(mailbox) = inner.live.get(&number).map(Arc::clone) else { return };
-        drop(inner);
-        mailbox.close();
-        inner = self.lock();
-        inner.live.remove(&number);
+        let Some(mailbox) = inner.live.remove(&number) else { return };
         if inner.sessions.get(session).is_some_and(|named| Arc::ptr_eq(named, &mailbox)) {
             inner.sessions.remove(session);
         }

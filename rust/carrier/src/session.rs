@@ -25,7 +25,7 @@ use crate::mailbox::{Letter, Mailbox};
 use crate::pipes::{Pipe, Socket};
 use crate::pool;
 use crate::recorder::RecordingHandle;
-use crate::shared::Shared;
+use crate::shared::{EvidenceFault, Shared, EVIDENCE_FAILED};
 use crate::side::{Side, Worked};
 
 /// A conversation gets a tick this often.
@@ -269,10 +269,23 @@ impl Session {
         if now >= self.tick_us {
             self.tick_us = now + TICK_US;
             self.count();
+            self.check_evidence();
             self.give(Event::Tick);
         }
         self.arm();
         Poll::Ready(())
+    }
+
+    /// Ends a session that has nothing to write just now when evidence cannot be written.
+    fn check_evidence(&mut self) {
+        let recording = self.recording.as_ref().and_then(RecordingHandle::failed);
+        let fault = match (self.shared.journal.failure(), recording) {
+            (Some(fault), _) => EvidenceFault::journal(fault),
+            (None, Some(words)) => EvidenceFault::recording(words),
+            (None, None) => return,
+        };
+        self.shared.evidence_failed(&fault);
+        self.mailbox.end(Cause::with(EVIDENCE_FAILED, fault.note));
     }
 
     /// Sets the timer to whatever is due next.
@@ -301,13 +314,20 @@ impl Session {
         add(&tally.upstream_out, &mut self.moved.upstream_out);
     }
 
-    /// Tells the desk that the connection is over and takes it off every list. Once.
-    pub(crate) fn leave(&mut self, ended: Box<Ended>) {
+    /// Tells the desk that the connection is over and takes it off every list. Once, and under
+    /// the name by which the desk admitted it, even if the conversation never heard of that.
+    pub(crate) fn leave(&mut self, mut ended: Box<Ended>) {
         if std::mem::replace(&mut self.life, Life::Gone) == Life::Gone {
             return;
         }
         self.count();
         self.asks.forget_all(&self.shared.desk);
+        for (_, answer) in self.mailbox.close() {
+            if let Answer::Admitted(admission) = answer {
+                self.name.clone_from(&admission.session);
+            }
+        }
+        ended.session.clone_from(&self.name);
         self.shared.desk.ended(ended);
         self.shared.registry.leave(self.number, &self.name, &self.keys);
     }
@@ -315,7 +335,7 @@ impl Session {
 
 impl Drop for Session {
     /// A task that panicked, or that a stopping runtime dropped, still ends its session: the
-    /// desk hears of it, and a recording that can be sealed is.
+    /// desk hears of it, and its recording is sealed behind it.
     fn drop(&mut self) {
         if self.life == Life::Gone {
             return;
@@ -323,14 +343,8 @@ impl Drop for Session {
         if std::thread::panicking() {
             self.shared.desk.fault("session", "a session's task panicked; the session was ended");
         }
-        if let (Some(recording), Ok(runtime)) =
-            (self.recording.take(), tokio::runtime::Handle::try_current())
-        {
-            runtime.spawn(async move { recording.seal().await });
-        }
         let cause = "gateway fault".to_owned();
-        let ended = Ended { session: self.name.clone(), cause, ..Ended::default() };
-        self.leave(Box::new(ended));
+        self.leave(Box::new(Ended { cause, ..Ended::default() }));
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::desk::Desk;
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalFault};
 use crate::recorder::Recorder;
 use crate::registry::Registry;
 use crate::tls::UpstreamTls;
@@ -121,9 +121,10 @@ pub(crate) struct EvidenceFault {
 }
 
 impl EvidenceFault {
-    /// The journal: nothing can be entered any more.
-    pub(crate) fn journal(error: impl std::fmt::Display) -> Self {
-        Self { what: "journal", note: error.to_string(), is_for_all: true }
+    /// The journal; where its writer is lost, nothing can be entered any more.
+    #[allow(clippy::needless_pass_by_value)] // fits `map_err`
+    pub(crate) fn journal(fault: JournalFault) -> Self {
+        Self { what: "journal", note: fault.to_string(), is_for_all: fault.is_final() }
     }
 
     /// The recording of one session.

@@ -109,7 +109,7 @@ impl Session {
                 self.ask_next();
             }
             Command::OpenRecording { session, key, head } => {
-                let opened = self.shared.recorder.open(session, *key, head);
+                let opened = self.shared.recorder.open(&session, *key, &head);
                 self.recording = Some(opened.map_err(EvidenceFault::recording)?);
             }
             Command::Register(key) => {
@@ -219,7 +219,6 @@ impl Session {
             }
         }
         let mut ended = self.ended.take().unwrap_or_default();
-        ended.session.clone_from(&self.name);
         EVIDENCE_FAILED.clone_into(&mut ended.cause);
         self.ended = Some(ended);
     }

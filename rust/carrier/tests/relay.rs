@@ -173,7 +173,9 @@ fn a_silent_desk_is_a_no_and_its_late_answer_counts_for_nothing() {
         _ => None,
     });
     assert_eq!(forgotten, ticket);
+    assert_eq!(gate.ended().session, "");
     assert!(!gate.carrier.admit(ticket, support::admission("late", 1, None)));
+    assert_eq!(gate.ended().session, "late");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use gatebook_wire::{TlsDemand, TlsVerify};
@@ -70,9 +71,11 @@ fn demand(name: &str, verify: TlsVerify, roots: &[u8]) -> TlsDemand {
 
 /// What a client hears that is let in under this demand.
 fn heard(gate: &Gate, port: u16, tls: TlsDemand) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let session = format!("s{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let mut client = gate.connect();
     client.write_all(b"H").unwrap();
-    assert!(gate.carrier.admit(gate.hello(), support::admission("s1", port, Some(tls))));
+    assert!(gate.carrier.admit(gate.hello(), support::admission(&session, port, Some(tls))));
     let mut word = [0; 2];
     client.read_exact(&mut word).unwrap();
     if &word == b"ok" {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use gatebook_carrier::journal::{FaultPlan, Journal, Sync};
+use gatebook_carrier::journal::{FaultPlan, Journal, SyncMode};
 use gatebook_carrier::{Carrier, Item, ListenSpec, Options, Parsed};
 use gatebook_wire::proof::{Authorized, Cleared, Housekeeping, MaskPlan, Stage};
 use gatebook_wire::{
@@ -270,9 +270,9 @@ impl Gate {
         let folder = Folder::new();
         let journal = Arc::new(
             Journal::open(
-                &folder.0.join("journal"),
+                &folder.0.join("gate"),
                 "gate",
-                Sync::Privileged,
+                SyncMode::Privileged,
                 1 << 24,
                 setup.fault,
             )
@@ -360,7 +360,6 @@ pub fn admission(session: &str, port: u16, tls: Option<TlsDemand>) -> Admission 
         password: Vec::new(),
         nonce: String::new(),
         startup: Vec::new(),
-        unsupported: Vec::new(),
         scope: [0; 32],
         principal: String::new(),
         facts_query: Vec::new(),
@@ -402,7 +401,7 @@ pub fn rest(stream: &mut impl Read) -> String {
 }
 
 /// An upstream; each connection is served by `serve` in a thread of its own.
-pub fn upstream(serve: impl Fn(TcpStream) + Send + std::marker::Sync + 'static) -> u16 {
+pub fn upstream(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let serve = Arc::new(serve);
