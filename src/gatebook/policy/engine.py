@@ -210,7 +210,8 @@ class Engine:
     ) -> list[list[AuthzResult]]:
         """Ask Cedar: per access, one answer per actor."""
         entities = principal_entities(principal) + object_entities((access.object for access in accesses), kind_of)
-        slice_ = Entities.from_json_str(msgspec.json.encode(entities).decode())
+        # With the schema, the handle also holds the actions with their groups; without it `action in` is never true.
+        slice_ = Entities.from_json_str(msgspec.json.encode(entities).decode(), schema=SCHEMA)
         members = {name: _cedar(value) for name, value in context.items()}
         who = actors(principal)
         requests = [
