@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,11 +59,14 @@ class Book:
             leaf = self._decode(record)
             if leaf is None:
                 continue
-            with contextlib.suppress(EvidenceFault):
+            try:
+                session = found.get(str(leaf.get("session")))
                 if leaf["event"] == "session.start":
-                    found[str(leaf["session"])] = summarise_start(leaf)
-                elif (session := found.get(str(leaf.get("session")))) is not None:
+                    found[str(leaf.get("session"))] = summarise_start(leaf)
+                elif session is not None:
                     summarise_end(session, leaf)
+            except EvidenceFault:
+                self.faults += 1
         return sorted(found.values(), key=lambda session: (session.started_at, session.id))
 
     def read_session(self, session: str, parts: PrivateParts | None) -> SessionStory | None:

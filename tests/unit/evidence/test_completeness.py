@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import pytest
+from support.evidence import SESSION, end, intent, leaf, outcome, session_leaf, start
 
 from gatebook.evidence.completeness import Completeness, Finding
 from gatebook.evidence.entry import decode_leaf
-
-from .building import SESSION, end, intent, leaf, outcome, session_leaf, start
 
 
 def findings(*leaves: bytes, writer_lives: bool = False) -> list[Finding]:

@@ -11,11 +11,10 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.evidence import header, records
 
 from gatebook.evidence import journal_format
 from gatebook.evidence.journal_format import JournalFault, Position, Record
-
-from .building import header, records
 
 ENTRIES: list[bytes | tuple[bytes, bytes]] = [b'{"a":1}', (b'{"b":2}', b"private"), b""]
 DATA, LAST_LINK = records(ENTRIES)

@@ -9,11 +9,10 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.evidence import NOW, message
 
 from gatebook.evidence import messages
 from gatebook.evidence.messages import Fields, Message, Splitter
-
-from .building import NOW, message
 
 STREAM = message("Q", b"select 1\0") + message("S", b"") + message("X", b"")
 SPLIT = [Message("Q", NOW, b"select 1\0"), Message("S", NOW, b""), Message("X", NOW, b"")]

@@ -6,11 +6,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.evidence import RECORDING_KEY, SESSION, seal_private
 
 from gatebook.evidence.private import PrivateFault, PrivateParts
 from gatebook.model.secret import Secret
-
-from .building import RECORDING_KEY, SESSION, seal_private
 
 PARTS = PrivateParts(Secret(RECORDING_KEY), SESSION)
 SEALED, COMMITMENT = seal_private(4, 2, b'{"text":"select 1"}')

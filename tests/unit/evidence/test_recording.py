@@ -13,12 +13,11 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+from support.evidence import NOW, RECORDING_KEY, SESSION, chunk, frame, recording_header
 
 from gatebook.evidence import recording
 from gatebook.evidence.recording import Chunk, ChunkOpener, Frame, RecordingFault
 from gatebook.model.secret import Secret
-
-from .building import NOW, RECORDING_KEY, SESSION, chunk, frame, recording_header
 
 FRAMES = [frame(">", b"hello"), frame("<", b"", 0.5)]
 FIRST, SECOND = chunk(0, FRAMES), chunk(1, [frame("<", b"x" * 1000)])

@@ -6,12 +6,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.evidence import NOW
 
 from gatebook.evidence import render
 from gatebook.evidence.entry import encode_canonical
 from gatebook.evidence.replay import Item
-
-from .building import NOW
 
 
 def lines(item: Item) -> list[str]:

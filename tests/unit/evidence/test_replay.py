@@ -8,11 +8,10 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support.evidence import NOW, message
 
 from gatebook.evidence.recording import Frame
 from gatebook.evidence.replay import Item, replay
-
-from .building import NOW, message
 
 
 def client(*parts: bytes) -> Frame:

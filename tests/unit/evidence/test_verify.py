@@ -7,17 +7,7 @@ import io
 from typing import Any
 
 import pytest
-
-from gatebook.evidence import verify
-from gatebook.evidence.completeness import Finding
-from gatebook.evidence.entry import decode_leaf
-from gatebook.evidence.journal_format import Position, parse_header, read_records
-from gatebook.evidence.private import PrivateParts
-from gatebook.evidence.recording import ChunkOpener, read_chunks
-from gatebook.evidence.verify import ExpectedRecording, JournalCheck, Report
-from gatebook.model.secret import Secret
-
-from .building import (
+from support.evidence import (
     RECORDING_KEY,
     SESSION,
     chunk,
@@ -33,6 +23,15 @@ from .building import (
     sealed_leaf,
     start,
 )
+
+from gatebook.evidence import verify
+from gatebook.evidence.completeness import Finding
+from gatebook.evidence.entry import decode_leaf
+from gatebook.evidence.journal_format import Position, parse_header, read_records
+from gatebook.evidence.private import PrivateParts
+from gatebook.evidence.recording import ChunkOpener, read_chunks
+from gatebook.evidence.verify import ExpectedRecording, JournalCheck, Report
+from gatebook.model.secret import Secret
 
 FIRST = chunk(0, [frame(">", b"a")])
 SECOND = chunk(1, [frame("<", b"b"), frame("<", b"c")])

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.store_suite import ALICE, StoreSuite, key
 
 from gatebook.store.base import Store, StoreFault
 from gatebook.store.sqlite import SqliteStore, open_store
-
-from .suite import ALICE, StoreSuite, key
 
 
 class TestSqliteStore(StoreSuite):

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""After a crash: what was lost is written down, and the book is whole again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.data_folder import put_journal, put_recording, recordings
+from support.evidence import (
+    NOW,
+    SESSION,
+    chunk,
+    chunk_leaf,
+    end,
+    frame,
+    intent,
+    leaf,
+    outcome,
+    recording_header,
+    sealed_leaf,
+    start,
+)
+
+from gatebook.evidence.entry import Leaf, decode_leaf
+from gatebook.vault.journal import Faults, JournalReader, JournalWriter
+from gatebook.vault.recovery import find_unfinished, finish_lost
+from gatebook.vault.verification import verify_data
+
+FIRST, SECOND = chunk(0, [frame(">", b"a")]), chunk(1, [frame("<", b"b"), frame("<", b"c")])
+GATEWAY_START = leaf("gateway.start", version="0", policy="sha256:a", config="sha256:b")
+CRASHED: list[Any] = [GATEWAY_START, start(), intent(1, 1), outcome(1, 2), intent(2, 3), chunk_leaf(0, FIRST, 1)]
+
+
+def recover(root: Path) -> list[Leaf]:
+    """Do what a gate does before it starts; return the entries it wrote, without writer and time."""
+    before = len(list(JournalReader(root / "journal" / "gate", Faults()).read()))
+    with JournalWriter.open(root / "journal", "gate", sync="every") as writer:
+        finish_lost(writer, recordings(root / "recordings"), lambda: NOW)
+    added = list(JournalReader(root / "journal" / "gate", Faults()).read())[before:]
+    leaves = [decode_leaf(record.leaf) for record in added]
+    return [{key: value for key, value in one.items() if key not in {"writer", "time", "v"}} for one in leaves]
+
+
+def test_tells_what_was_lost_and_seals_the_recording(tmp_path: Path) -> None:
+    put_journal(tmp_path / "journal", CRASHED, padding=65_536)
+    path = put_recording(tmp_path / "recordings", recording_header() + FIRST + SECOND + b"half a chunk")
+    added = recover(tmp_path)
+    assert [one["event"] for one in added] == ["recording.chunk", "failure", "recording.sealed", "session.lost"]
+    assert (added[0]["index"], added[0]["bytes"], added[0]["frames"]) == (1, len(SECOND), 2)
+    assert added[1]["what"] == f"recording of {SESSION}: 12 bytes behind the last whole chunk"
+    assert (added[2]["chunks"], added[2]["frames"]) == (2, 3)
+    assert added[3] == {
+        "event": "session.lost",
+        "session": SESSION,
+        "cause": "gateway lost",
+        "last_seq": 3,
+        "open": [f"{SESSION}.2"],
+    }
+    assert path.stat().st_size == 80 + len(FIRST) + len(SECOND)
+    report = verify_data(tmp_path / "journal", recordings(tmp_path / "recordings"))
+    assert report.ok
+    assert {finding.name for finding in report.accounted} == {"session_lost", "intent_without_outcome"}
+
+
+def test_does_it_once(tmp_path: Path) -> None:
+    put_journal(tmp_path / "journal", CRASHED, padding=65_536)
+    put_recording(tmp_path / "recordings", recording_header() + FIRST)
+    assert [one["event"] for one in recover(tmp_path)] == ["recording.sealed", "session.lost"]
+    assert recover(tmp_path) == []
+
+
+def test_goes_on_where_a_crash_interrupted_it(tmp_path: Path) -> None:
+    put_journal(tmp_path / "journal", [*CRASHED, chunk_leaf(1, SECOND, 2)], padding=65_536)
+    put_recording(tmp_path / "recordings", recording_header() + FIRST + SECOND)
+    assert [one["event"] for one in recover(tmp_path)] == ["recording.sealed", "session.lost"]
+
+
+def test_has_nothing_to_do_after_an_orderly_end(tmp_path: Path) -> None:
+    whole = [GATEWAY_START, start(), end(1), chunk_leaf(0, FIRST, 1), sealed_leaf([FIRST], 1)]
+    put_journal(tmp_path / "journal", whole, padding=65_536)
+    put_recording(tmp_path / "recordings", recording_header() + FIRST)
+    assert recover(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [None, b"", recording_header()[:30]])
+def test_seals_a_recording_that_was_never_begun(tmp_path: Path, content: bytes | None) -> None:
+    put_journal(tmp_path / "journal", [GATEWAY_START, start()], padding=65_536)
+    if content is not None:
+        put_recording(tmp_path / "recordings", content)
+    events = [one["event"] for one in recover(tmp_path)]
+    assert [event for event in events if event != "failure"] == ["recording.sealed", "session.lost"]
+    assert verify_data(tmp_path / "journal", recordings(tmp_path / "recordings")).ok
+
+
+def test_cuts_a_chunk_that_does_not_authenticate(tmp_path: Path) -> None:
+    put_journal(tmp_path / "journal", CRASHED, padding=65_536)
+    path = put_recording(tmp_path / "recordings", recording_header() + FIRST + SECOND[:-1] + b"\0")
+    recover(tmp_path)
+    assert path.stat().st_size == 80 + len(FIRST)
+
+
+def test_cuts_no_whole_chunk_for_want_of_a_key(tmp_path: Path) -> None:
+    put_journal(tmp_path / "journal", CRASHED, padding=65_536)
+    path = put_recording(tmp_path / "recordings", recording_header() + FIRST + SECOND, key=b"damaged")
+    recover(tmp_path)
+    assert path.stat().st_size == 80 + len(FIRST) + len(SECOND)
+
+
+def test_hides_nothing_where_chunks_that_were_entered_are_gone(tmp_path: Path) -> None:
+    put_journal(tmp_path / "journal", CRASHED, padding=65_536)
+    put_recording(tmp_path / "recordings", recording_header())
+    assert [one["event"] for one in recover(tmp_path)] == ["session.lost"]
+    report = verify_data(tmp_path / "journal", recordings(tmp_path / "recordings"))
+    assert {finding.name for finding in report.findings} == {"recording_cut", "recording_unsealed"}
+
+
+def test_reads_only_what_the_last_run_wrote(tmp_path: Path) -> None:
+    old = "s_before"
+    folder = put_journal(
+        tmp_path / "journal", [GATEWAY_START, start(session=old)], [GATEWAY_START], [start(), intent(1, 1)]
+    )
+    unfinished = find_unfinished(folder)
+    assert [session.id for session in unfinished.sessions] == [SESSION]
+    assert unfinished.recordings == {SESSION: 0}
+
+
+def test_reads_everything_where_no_gate_ever_started(tmp_path: Path) -> None:
+    folder = put_journal(tmp_path / "journal", [start()], [intent(1, 1)])
+    assert [session.open_operations for session in find_unfinished(folder).sessions] == [[f"{SESSION}.1"]]
+    assert find_unfinished(tmp_path / "absent").sessions == []
+
+
+def test_a_damaged_entry_does_not_keep_a_gate_from_starting(tmp_path: Path) -> None:
+    folder = put_journal(tmp_path / "journal", [b"garbage", b'{"event":"session.start"}', start()])
+    assert [session.id for session in find_unfinished(folder).sessions] == [SESSION]
