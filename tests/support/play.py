@@ -126,8 +126,8 @@ class Play:
                 case ("journal", leaf, _private):
                     self.entries.append(json.loads(leaf))
                 case ("record", direction, data):
-                    self.frames += direction + data
-                    if direction == b"<":
+                    self.frames += direction.encode() + data
+                    if direction == "<":
                         self.shown += data
                 case ("ask", ticket, what):
                     self.ticket, self.question = ticket, what

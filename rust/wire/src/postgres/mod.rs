@@ -320,6 +320,7 @@ impl Postgres {
     fn not_admitted(&mut self, refusal: &Refusal, at: Moment, out: &mut Out) {
         let detail = refusal.detail.replace("{operation}", "");
         out.send_client(Cleared::own_words(&message::error("FATAL", refusal, &detail)));
+        self.phase = Phase::Start { tls: None }; // the ticket is spent
         self.finish(&Cause::with("not admitted", refusal.code.clone()), at, out);
     }
 

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any split of the bytes gives the same output: how the network cuts must never matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import pgwire
+from support.play import Play, allow, constant_parse, logged_in, refuse
+
+CLIENT = (
+    pgwire.query("SELECT 1; SELECT 2")
+    + pgwire.parse("INSERT 1", "a", (23,))
+    + pgwire.bind("a", values=(b"7", None))
+    + pgwire.describe("P")
+    + pgwire.execute()
+    + pgwire.parse("DROP TABLE t")
+    + pgwire.bind()
+    + pgwire.execute()
+    + pgwire.SYNC
+    + pgwire.query("COPY t TO STDOUT")
+)
+RESULT = pgwire.row_description("n") + pgwire.row(b"1", None) * 3
+UPSTREAM = (
+    RESULT
+    + pgwire.complete("SELECT 3")
+    + pgwire.message(b"N", b"SNOTICE\x00\x00")
+    + RESULT
+    + pgwire.complete("SELECT 3")
+    + pgwire.READY
+    + pgwire.PARSED
+    + pgwire.BOUND
+    + pgwire.NO_DATA
+    + pgwire.complete("INSERT 0 1")
+    + pgwire.error("42601", "syntax error")
+    + pgwire.READY
+    + pgwire.message(b"H", b"\x00\x00\x01\x00\x00")
+    + pgwire.message(b"d", b"x" * 300)
+    + pgwire.message(b"c")
+    + pgwire.complete("COPY 1")
+    + pgwire.READY
+)
+
+
+def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
+    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+
+
+def play_through(client_cuts: list[int], upstream_cuts: list[int]) -> tuple[bytes, bytes, list[Any], bytes]:
+    """Play the whole conversation; give the bytes of both sides, the entries and the client's recorded bytes."""
+    play = logged_in()
+    play.frames = b""
+    sides = {"client": b"", "upstream": b""}
+
+    def feed(turn: list[tuple[Any, ...]]) -> None:
+        for output in play.take(turn):
+            if output[0] in sides:
+                sides[output[0]] += output[1]
+            if output == ("ask",):
+                answer(play.question.text)
+
+    def answer(text: bytes) -> None:
+        verdict = refuse("DROP") if text.startswith(b"DROP") else allow(*["X"] * (text.count(b";") + 1))
+        feed(play.conversation.answer(play.ticket, verdict))
+
+    for piece in pieces(CLIENT, client_cuts):
+        feed(play.conversation.client(piece))
+    for piece in pieces(UPSTREAM, upstream_cuts):
+        feed(play.conversation.upstream(piece))
+    return sides["client"], sides["upstream"], play.entries, play.shown
+
+
+WHOLE = play_through([], [])
+
+
+def test_the_whole_conversation_is_what_it_should_be() -> None:
+    shown, forwarded, entries, _ = WHOLE
+    assert b"DROP TABLE" not in forwarded
+    assert constant_parse(5, "") in forwarded or constant_parse(5) in forwarded
+    assert [kind for kind, _ in pgwire.split(shown)] == list("TDDDCNTDDDCZ12nCEZHdcCZ")
+    outcomes = [entry["effect"]["status"] for entry in entries if entry["event"] == "operation.outcome"]
+    assert outcomes == ["done"] * 5
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.integers(0, 4000), max_size=12), st.lists(st.integers(0, 4000), max_size=12))
+def test_any_split_gives_the_same_bytes_and_entries(client_cuts: list[int], upstream_cuts: list[int]) -> None:
+    assert play_through(client_cuts, upstream_cuts) == WHOLE
+
+
+def test_one_byte_at_a_time_gives_the_same() -> None:
+    assert play_through(list(range(len(CLIENT))), list(range(len(UPSTREAM)))) == WHOLE
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(min_size=1, max_size=200), st.binary(min_size=1, max_size=200))
+def test_garbage_from_either_side_never_raises_and_never_reaches_the_upstream(client: bytes, upstream: bytes) -> None:
+    play = logged_in()
+    forwarded = b""
+    for turn in (play.conversation.client(client), play.conversation.upstream(upstream)):
+        for output in play.take(turn):
+            forwarded += output[1] if output[0] == "upstream" else b""
+    assert forwarded.removesuffix(pgwire.TERMINATE).replace(pgwire.SYNC, b"").replace(pgwire.FLUSH, b"") == b"" or all(
+        kind in "SHCX" for kind, _ in pgwire.split(forwarded)
+    )
+
+
+def test_a_play_begins_where_a_login_ends() -> None:
+    play = Play(insecure_plaintext=True)
+    play.log_in()
+    assert play.conversation.wants_client()
+    assert play.conversation.wants_upstream()
