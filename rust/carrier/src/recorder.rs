@@ -289,3 +289,6 @@ fn encode(plain: &mut Vec<u8>, frames: &[Frame], mut bytes: &[u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
