@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -12,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
+import click
 import structlog
 import uvloop
 
-from gatebook import policy
+from gatebook import policy, trial
 from gatebook.config import Secrets, Settings, load_settings, resolve_target
 from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
@@ -31,8 +33,10 @@ from gatebook.protocols.postgres.catalogue import CatalogueView
 from gatebook.protocols.postgres.facts import FACTS_QUERY, SessionFacts, parse_facts
 from gatebook.protocols.postgres.handler import Limits, read_text
 from gatebook.serve.catalogues import DatabaseCatalogue, connect
+from gatebook.serve.follow import follow
 from gatebook.serve.fresh import now
 from gatebook.serve.gateway import Gateway, Plan
+from gatebook.serve.logs import configure_logs
 from gatebook.session import steps
 from gatebook.session.gate import Circumstances, Rules, Session
 from gatebook.store.base import Store
@@ -118,6 +122,7 @@ def run(parts: Parts, opened: Callable[[int], None], beside: Callable[[], Awaita
     `opened` is called with the port once connections are accepted; `beside` runs as long as the gate does.
     OperatorFault if it cannot listen, or when it ended because evidence failed.
     """
+    configure_logs()
     uvloop.run(_run(parts, opened, beside))
 
 
@@ -318,3 +323,42 @@ def any_database(target: Target) -> Target:
     """The same server, for any of its databases, as the account of its one role, for everybody with a key."""
     role = dataclasses.replace(target.roles[0], groups=())
     return dataclasses.replace(target, any_database=True, roles=(role,))
+
+
+def try_database(
+    url: str,
+    *,
+    policy: Path | None,
+    listen: tuple[str, int],
+    data: Path | None,
+    insecure_plaintext: bool,
+    as_json: bool,
+) -> None:
+    """Run a throwaway gate before the database of a URL and follow the book until it is told to stop.
+
+    With `as_json` one JSON object says how to connect, on a line of standard output, once connections are accepted;
+    nothing else is printed there. OperatorFault for what is wrong with URL, policy or database.
+    """
+    made = trial.make_trial(
+        trial.parse_url(url), policy=policy, listen=listen, data=data, insecure_plaintext=insecure_plaintext
+    )
+    settings = load_settings(made.config)
+    with compose(settings, adapt=any_database) as parts:
+        token = trial.make_key(parts.store, parts.journal)
+        recordings = Recordings(settings.recordings_path, parts.key)
+
+        def opened(port: int) -> None:
+            connection = trial.how_to_connect(made, listen[0], port, token, plaintext=insecure_plaintext)
+            if as_json:
+                print(json.dumps(connection), flush=True)  # noqa: T201  what was asked for
+                return
+            print(trial.psql_command(connection), flush=True)  # noqa: T201
+            click.echo(
+                f"the book is in {made.folder}; more of it: gatebook sessions list --config {made.config}", err=True
+            )
+
+        async def beside() -> None:
+            if not as_json:
+                await follow(parts.journal.folder, recordings, lambda line: print(line, flush=True))  # noqa: T201
+
+        run(parts, opened, beside)

@@ -68,11 +68,15 @@ class DatabaseCatalogue:
                 )
                 self._catalogue.view = CatalogueView()
                 self._due = True
-                await self.close()
+                await self._disconnect()
             return before != self._catalogue.view.digest
 
     async def close(self) -> None:
-        """Close the connection; the next reading opens another."""
+        """Close the connection, after a reading that is under way; the next reading opens another."""
+        async with self._lock:
+            await self._disconnect()
+
+    async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
