@@ -3,7 +3,32 @@
 Only `gatebook.native.pure` and `gatebook.native.carrier` import this module.
 """
 
-from typing import final
+from typing import Self, final
+
+__all__ = [
+    "Admission",
+    "Carrier",
+    "CatalogueChanged",
+    "Ended",
+    "Fault",
+    "Forgotten",
+    "Hello",
+    "Journal",
+    "NativeError",
+    "OperationFacts",
+    "PostgresConversation",
+    "Question",
+    "Refusal",
+    "Verdict",
+    "entry_link",
+    "parse_sql",
+    "private_open",
+    "private_seal",
+    "sql_literal_free",
+    "sql_password_literals",
+    "sql_shape",
+    "sql_tokens",
+]
 
 class NativeError(Exception):
     """A parser or file of the native module refused; the message is safe to show."""
@@ -48,7 +73,7 @@ class PostgresConversation:
     Entries are taken as written at once unless `hold_journal` is set; then `written` releases.
     """
 
-    def __init__(self, *, insecure_plaintext: bool = False, hold_journal: bool = False) -> None: ...
+    def __new__(cls, *, insecure_plaintext: bool = False, hold_journal: bool = False) -> Self: ...
     def client(self, data: bytes, at: int = 0) -> list[tuple[object, ...]]: ...
     def client_tls(self, at: int = 0) -> list[tuple[object, ...]]: ...
     def client_closed(self, at: int = 0) -> list[tuple[object, ...]]: ...
@@ -136,10 +161,8 @@ class Fault:
 class Admission:
     """Consent to a session; see rust/wire/src/seam.rs for each field. Times in microseconds."""
 
-    startup: list[tuple[str, str]]
-
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         session: str,
         host: str,
@@ -164,37 +187,37 @@ class Admission:
         names: int = 0,
         pipeline: int = 0,
         idle_us: int = 0,
-    ) -> None:
+    ) -> Self:
         """`tls` is (server name, `full` | `chain` | `insecure_none`, roots PEM). Zero limits mean the defaults."""
 
 @final
 class Refusal:
-    def __init__(
-        self, *, sqlstate: str, message: str, detail: str, hint: str, code: str
-    ) -> None: ...
+    def __new__(
+        cls, *, sqlstate: str, message: str, detail: str, hint: str, code: str
+    ) -> Self: ...
 
 @final
 class OperationFacts:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         action: bytes,
         decision: bytes,
         privileged: bool,
         effects: list[tuple[str, str]],
-    ) -> None: ...
+    ) -> Self: ...
 
 @final
 class Verdict:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         operations: list[OperationFacts],
         refusal: Refusal | None,
         cache: str,
         ttl_us: int,
         blots: list[tuple[int, int]],
-    ) -> None: ...
+    ) -> Self: ...
 
 # ── files and sockets ────────────────────────────────────────────────────────────────────────
 
@@ -225,8 +248,8 @@ class Journal:
 class Carrier:
     """Sockets, TLS and threads. Drives one conversation per connection and asks the desk."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         journal: Journal,
         *,
         recordings: str,
@@ -234,7 +257,7 @@ class Carrier:
         threads: int = 0,
         desk_deadline_ms: int = 10_000,
         record_queue_bytes: int = 67_108_864,
-    ) -> None: ...
+    ) -> Self: ...
     def listen(
         self,
         host: str,

@@ -122,9 +122,9 @@ impl Carrier {
     }
 
     /// End a live session; False if it is not here.
-    #[pyo3(signature = (session, cause, note = String::new()))]
-    fn end(&self, py: Python<'_>, session: &str, cause: &str, note: String) -> PyResult<bool> {
-        let cause = Cause { word: cause::word(cause)?, note };
+    #[pyo3(signature = (session, cause, note = ""))]
+    fn end(&self, py: Python<'_>, session: &str, cause: &str, note: &str) -> PyResult<bool> {
+        let cause = Cause::with(cause::word(cause)?, note);
         Ok(py.detach(|| self.driver.end(session, cause)))
     }
 

@@ -146,9 +146,9 @@ impl PostgresConversation {
         self.turn(py, Event::Tick, at)
     }
 
-    #[pyo3(signature = (cause, note = String::new(), at = 0))]
-    fn end<'py>(&self, py: Python<'py>, cause: &str, note: String, at: u64) -> Turn<'py> {
-        let cause = Cause { word: cause::word(cause)?, note };
+    #[pyo3(signature = (cause, note = "", at = 0))]
+    fn end<'py>(&self, py: Python<'py>, cause: &str, note: &str, at: u64) -> Turn<'py> {
+        let cause = Cause::with(cause::word(cause)?, note);
         self.turn(py, Event::End(cause), at)
     }
 

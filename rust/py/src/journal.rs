@@ -47,7 +47,10 @@ impl Journal {
     }
 
     /// Append one entry; return its number (from 1). `NativeError` if the writer has failed.
-    #[pyo3(signature = (leaf, private = b"".as_slice(), *, durable = false))]
+    #[pyo3(
+        signature = (leaf, private = b"".as_slice(), *, durable = false),
+        text_signature = "($self, leaf, private=b'', *, durable=False)"
+    )]
     fn append(&self, py: Python<'_>, leaf: &[u8], private: &[u8], durable: bool) -> PyResult<u64> {
         py.detach(|| self.0.append(leaf, private, durable)).map_err(native)
     }

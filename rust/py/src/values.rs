@@ -84,11 +84,6 @@ impl Admission {
             limits,
         }))
     }
-
-    #[getter]
-    fn startup(&self) -> Vec<(String, String)> {
-        self.0.startup.clone()
-    }
 }
 
 impl Drop for Admission {
