@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: INP001  a script, no package
 """Make the lists of PostgreSQL functions whose effect the gate knows, from the catalogues of real servers.
 
 Run: python tools/known_functions.py CONNINFO [CONNINFO ...]   (servers of all versions to be served)

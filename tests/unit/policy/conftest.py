@@ -35,7 +35,6 @@ def context() -> Context:
     }
 
 
-
 def _access(text: str) -> Access:
     """`select public.orders`, `drop Unknown x`, `login Database`, `set_role Role admin`."""
     action, *rest = text.split()

@@ -52,9 +52,7 @@ def test_permit_all_permits_all(agent: Principal, context: Context, access: To, 
     assert (decision.result, decision.policies) == (Result.ALLOW, ("permit-all",))
 
 
-def test_one_access_that_is_not_permitted_refuses_the_statement(
-    agent: Principal, context: Context, access: To
-) -> None:
+def test_one_access_that_is_not_permitted_refuses_the_statement(agent: Principal, context: Context, access: To) -> None:
     engine = load({"a": '@id("orders") permit (principal, action, resource == Relation::"shop.shop.public.orders");'})
     decision = _decide(engine, agent, context, access, "select public.orders", "select public.employees")
     assert decision.result is Result.REFUSE
@@ -65,7 +63,8 @@ def test_forbid_wins_and_says_so(agent: Principal, context: Context, access: To)
     engine = load(
         {
             "a": PERMIT_ALL,
-            "b": '@id("no-ddl") @message("not here") @hint("ask") forbid (principal, action in Action::"define", resource);',
+            "b": '@id("no-ddl") @message("not here") @hint("ask") '
+            'forbid (principal, action in Action::"define", resource);',
         }
     )
     decision = _decide(engine, agent, context, access, "drop public.orders")
@@ -151,9 +150,7 @@ def test_policies_can_speak_of_kind_and_clauses(agent: Principal, context: Conte
 # ── names that do not resolve, statements that are not understood ───────────────────────────────
 
 
-def test_only_a_permit_on_the_whole_database_covers_the_unknown(
-    agent: Principal, context: Context, access: To
-) -> None:
+def test_only_a_permit_on_the_whole_database_covers_the_unknown(agent: Principal, context: Context, access: To) -> None:
     narrow = load({"a": 'permit (principal, action, resource in Schema::"shop.shop.public");'})
     decision = _decide(narrow, agent, context, access, "select Unknown x")
     assert (decision.result, decision.code) == (Result.REFUSE, "policy.unknown")
@@ -236,9 +233,7 @@ def test_a_forbid_on_the_relation_holds_against_permits_on_columns(
 ) -> None:
     forbid = '@id("none") forbid (principal, action, resource == Relation::"shop.shop.public.employees");'
     engine = load({"a": forbid + COLUMNS.format("name", "permit", "name")})
-    decision = _decide(
-        engine, agent, context, access, "select public.employees", "select Column public.employees.name"
-    )
+    decision = _decide(engine, agent, context, access, "select public.employees", "select Column public.employees.name")
     assert (decision.result, decision.policies) == (Result.REFUSE, ("none",))
 
 
@@ -309,9 +304,7 @@ def test_the_hash_is_of_names_and_texts() -> None:
     assert len(first) == 71
 
 
-def test_explains_who_permits_who_forbids_and_what_is_missing(
-    agent: Principal, context: Context, access: To
-) -> None:
+def test_explains_who_permits_who_forbids_and_what_is_missing(agent: Principal, context: Context, access: To) -> None:
     engine = load(
         {
             "a": '@id("p") permit (principal, action in Action::"read", resource);'
@@ -319,7 +312,9 @@ def test_explains_who_permits_who_forbids_and_what_is_missing(
         }
     )
     orders, employees, insert = engine.explain(
-        agent, [access("select public.orders"), access("select public.employees"), access("insert public.orders")], context
+        agent,
+        [access("select public.orders"), access("select public.employees"), access("insert public.orders")],
+        context,
     )
     assert (orders.permitted, orders.permits, orders.forbids, orders.needed) == (True, ("p",), (), "")
     assert (employees.permitted, employees.permits, employees.forbids) == (False, ("p",), ("f",))

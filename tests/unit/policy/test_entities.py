@@ -39,8 +39,15 @@ def test_every_entity_fits_the_schema(agent: Principal) -> None:
 
 def test_an_object_brings_all_that_holds_it_once() -> None:
     refs = [ObjectRef(ObjectKind.COLUMN, ("t", "d", "s", "r", name)) for name in ("a", "b")]
-    uids = [entity["uid"]["id"] for entity in object_entities(refs, lambda _ref: "view")]
-    assert uids == ["t.d.s.r.a", "t.d.s.r", "t.d.s", "t.d", "t", "t.d.s.r.b"]
+    uids = [entity["uid"] for entity in object_entities(refs, lambda _ref: "view")]
+    assert uids == [
+        {"type": "Column", "id": "t.d.s.r.a"},
+        {"type": "Relation", "id": "t.d.s.r"},
+        {"type": "Schema", "id": "t.d.s"},
+        {"type": "Database", "id": "t.d"},
+        {"type": "Target", "id": "t"},
+        {"type": "Column", "id": "t.d.s.r.b"},
+    ]
 
 
 def test_dots_in_names_do_not_make_another_object() -> None:

@@ -38,7 +38,7 @@ def test_the_circumstances_are_read_from_the_text() -> None:
         ('permit (principal, action, resource in Tabel::"x");', "unrecognized entity type"),
         ('permit (principal, action == Action::"select", resource is Relation) when { resource.kid == "x" };', "kid"),
         ("permit (principal, action, resource) when { context.has_where };", "has_where"),
-        ('permit (principal, action, resource) when { context.verb == 7 };', "type"),
+        ("permit (principal, action, resource) when { context.verb == 7 };", "type"),
         ('permit (principal, action == Action::"login", resource in Relation::"x");', "applicable"),
     ],
 )

@@ -73,7 +73,7 @@ def test_reads_whether_it_singles_out_something_inside_a_database(rest: str, pro
         ("context.now > context.now", True),
         ("context has now", True),
         ('context.verb == "x" && !(context.role == "y")', False),
-        ('{a: context} == {a: context}', True),
+        ("{a: context} == {a: context}", True),
         ("if context.tls then true else false", True),
     ],
 )

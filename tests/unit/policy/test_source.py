@@ -15,7 +15,8 @@ def _problems(text: str) -> list[str]:
 
 
 def test_policies_know_their_place_and_name() -> None:
-    text = f'// a comment; with a semicolon\n\n{ANY} @id("b")\npermit (principal, action, resource) when {{ "x;y" like "*;*" }};'
+    second = 'permit (principal, action, resource) when { "x;y" like "*;*" };'
+    text = f'// a comment; with a semicolon\n\n{ANY} @id("b")\n{second}'
     policies, problems = parse_policies({"p.cedar": text})
     assert problems == []
     assert [(policy.id, policy.line) for policy in policies] == [("p.cedar:1", 3), ("b", 3)]

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from gatebook.model.errors import quoted
-from gatebook.model.operation import Access, CacheScope, EffectKind, ObjectKind, Operation, Statement
+from gatebook.model.operation import Access, CacheScope, Effect, EffectKind, ObjectKind, Operation, Statement
 from gatebook.native.pure import sql_literal_free, sql_password_literals
 from gatebook.protocols.postgres.administration import ADMINISTRATION
 from gatebook.protocols.postgres.catalogue import CatalogueView
@@ -37,6 +37,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {**EXPRESSIONS, **QUERIES, **COMMANDS, 
 """Every kind of statement and expression that is more than its fields (the others: grammar.FIELDS)."""
 
 _BY_SHAPE: Final = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt"})
+_WITH_CLAUSES: Final = frozenset({"SelectStmt", "UpdateStmt", "DeleteStmt"})
 _UTF8: Final = frozenset({"UTF8", "UTF-8", "UNICODE"})
 _FORM: Final = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 
@@ -69,41 +70,42 @@ def understand(
         return Operation(via, (_function_call(names, int.from_bytes(arguments[:4], "big")),))
     blots = tuple(sql_password_literals(text))
     reason = _misread(text, facts)
-    entries: list[Body] | None = None
+    entries: list[_Entry] | None = None
     if tree is None:
         reason = reason or f"it cannot be parsed: {parse_error}"
     else:
         entries = _entries(tree)
-        if entries is None:
-            reason = reason or "its tree is too large or too deep"
+        reason = reason or ("" if entries is not None else "its tree is too large, too deep or of another form")
     if reason or entries is None:
         return Operation(via, (_opaque(names, reason, sql_literal_free(text), blots),))
     known = dict(prepared)
     statements = []
     for entry in entries:
-        start = entry.get("stmt_location", 0)
-        end = start + (entry.get("stmt_len", 0) or len(text) - start)
+        end = entry.stmt_location + (entry.stmt_len or len(text) - entry.stmt_location)
         reading = Reading(names, HANDLERS, known, parse, columns=columns)
-        verb = _read(reading, entry.get("stmt") or {})
         statement = _statement(
             reading,
-            verb,
-            entry.get("stmt") or {},
+            entry.stmt,
             count=len(entries),
-            shape=sql_literal_free(text[start:end]),
-            blots=tuple(blot for blot in blots if start <= blot[0] < end),
+            shape=sql_literal_free(text[entry.stmt_location : end]),
+            blots=tuple(blot for blot in blots if entry.stmt_location <= blot[0] < end),
         )
         statements.append(statement)
-        for effect in statement.effects:
-            if effect.kind is EffectKind.FACTS_STALE:
-                names = Names(target, database, catalogue, None)
-            elif effect.kind is EffectKind.PREPARE:
-                known[effect.name.encode()] = text
-            elif effect.kind is EffectKind.DEALLOCATE:
-                known.pop(effect.name.encode(), None)
-            elif effect.kind is EffectKind.DEALLOCATE_ALL:
-                known.clear()
+        if Effect(EffectKind.FACTS_STALE) in statement.effects:
+            names = Names(target, database, catalogue, None)
+        _follow(known, statement, text)
     return Operation(via, tuple(statements))
+
+
+def _follow(known: dict[bytes, bytes], statement: Statement, text: bytes) -> None:
+    """Keep the names of prepared statements as they will be for the statements behind."""
+    for effect in statement.effects:
+        if effect.kind is EffectKind.PREPARE:
+            known[effect.name.encode()] = text
+        elif effect.kind is EffectKind.DEALLOCATE:
+            known.pop(effect.name.encode(), None)
+        elif effect.kind is EffectKind.DEALLOCATE_ALL:
+            known.clear()
 
 
 def _function_call(names: Names, oid: int) -> Statement:
@@ -139,47 +141,60 @@ def _misread(text: bytes, facts: SessionFacts | None) -> str:
     return ""
 
 
-def _entries(tree: bytes) -> list[Body] | None:
+class _Entry(msgspec.Struct):
+    """One statement of a tree; location and length in bytes, zero meaning from the start and to the end."""
+
+    stmt: dict[str, dict[str, Any]]
+    stmt_location: int = 0
+    stmt_len: int = 0
+
+
+class _Tree(msgspec.Struct):
+    """The parser's answer."""
+
+    stmts: list[_Entry] = []
+
+
+def _entries(tree: bytes) -> list[_Entry] | None:
     try:
-        decoded: dict[str, Any] = msgspec.json.decode(tree)
-        entries: list[Body] = decoded.get("stmts") or []
-    except (msgspec.MsgspecError, RecursionError, *_FORM):
+        entries = msgspec.json.decode(tree, type=_Tree).stmts
+    except (msgspec.MsgspecError, RecursionError):
         return None
     return entries if len(entries) <= STATEMENTS else None
 
 
-def _read(reading: Reading, node: Body) -> str:
-    """Walk one statement; its verb."""
+def _read(reading: Reading, node: Body) -> tuple[str, str]:
+    """Walk one statement; its kind and its verb."""
     try:
-        (kind,) = node
+        ((kind, body),) = node.items()
         if not kind.endswith("Stmt"):
             reading.not_understood(f"{quoted(kind)} is no statement")
         reading.walk(node, Scope())
-        return verb_of(kind, node[kind])
+        verb = verb_of(kind, body)
     except RecursionError:
         reading.not_understood("it is nested too deeply")
     except _FORM:
         # The parser and the tables disagree about the form of a node: not understood, hence opaque.
         reading.not_understood("its tree is not of the form expected")
-    return "UNKNOWN"
+    else:
+        if kind in _WITH_CLAUSES:
+            reading.context["has_where"] = "whereClause" in body
+        if kind == "SelectStmt":
+            reading.context["has_limit"] = "limitCount" in body
+        return kind, verb
+    return "", "UNKNOWN"
 
 
 def _statement(
-    reading: Reading, verb: str, node: Body, *, count: int, shape: str, blots: tuple[tuple[int, int], ...]
+    reading: Reading, node: Body, *, count: int, shape: str, blots: tuple[tuple[int, int], ...]
 ) -> Statement:
-    kind = next(iter(node), "")
-    body = node.get(kind) or {}
+    kind, verb = _read(reading, node)
     if reading.opaque:
         reading.on_database("opaque")
-        reading.privileged = True
         reading.stale()
     if not reading.accesses:
         reading.on_database("compute")
     context: dict[str, bool | int | str] = {"verb": verb, "statement_count": count, **reading.context}
-    if kind in {"SelectStmt", "UpdateStmt", "DeleteStmt"}:
-        context["has_where"] = "whereClause" in body
-    if kind == "SelectStmt":
-        context["has_limit"] = "limitCount" in body
     return Statement(
         verb=verb,
         accesses=tuple(sorted(reading.accesses)),

@@ -17,11 +17,11 @@ from gatebook.protocols.postgres.operations import understand
 
 Read = Callable[..., list[Statement]]
 
-_OPERATORS = frozenset("= <> < > <= >= + - * / % || ~ ~* !~ !~* ~~ ~~* !~~ !~~* @> <@ -> ->> && # ^ <-> @@".split())
+_OPERATORS = frozenset("= <> < > <= >= + - * / % || ~ ~* !~ !~* ~~ ~~* !~~ !~~* @> <@ -> ->> && # ^ <-> @@".split())  # noqa: SIM905  legible
 _TYPES = (
     "int2 int4 int8 text varchar bpchar name bool numeric float4 float8 date timestamp timestamptz interval json jsonb "
     "regclass oid uuid bytea xml record void time money tsvector inet _int4 _text"
-).split()
+).split()  # noqa: SIM905  legible
 
 
 def _relations(*entries: tuple[str, str, str]) -> dict[str, Relation]:

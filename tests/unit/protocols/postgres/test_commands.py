@@ -36,7 +36,12 @@ def test_execute_takes_the_prepare_of_its_name_from_a_message_of_several(read: R
 
 
 def test_execute_is_opaque_where_its_text_is_not_certain(read: Read) -> None:
-    for text in (b"PREPARE p AS SELECT 1; PREPARE p AS SELECT 2", b"PREPARE q AS SELECT 1", b"no SQL", b"TABLE a; TABLE b"):
+    for text in (
+        b"PREPARE p AS SELECT 1; PREPARE p AS SELECT 2",
+        b"PREPARE q AS SELECT 1",
+        b"no SQL",
+        b"TABLE a; TABLE b",
+    ):
         (statement,) = read("EXECUTE p", prepared={b"p": text})
         assert statement.opaque == "prepared statement `p` cannot be read again"
 

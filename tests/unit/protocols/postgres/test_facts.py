@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,7 +54,8 @@ def test_refuses_a_row_of_another_form(row: list[bytes | None]) -> None:
 
 @given(st.lists(st.none() | st.binary(max_size=40), min_size=10, max_size=10))
 def test_any_bytes_give_facts_or_one_error(row: list[bytes | None]) -> None:
-    try:
+    read = False
+    with contextlib.suppress(FactsFault):
         parse_facts(row)
-    except FactsFault as fault:
-        assert fault.message == fault.message.strip()
+        read = True
+    assert read or row != ROW

@@ -28,9 +28,7 @@ Accesses = Callable[..., list[str]]
         ),
     ],
 )
-def test_a_cte_hides_a_relation_exactly_where_it_is_visible(
-    accesses: Accesses, text: str, expected: list[str]
-) -> None:
+def test_a_cte_hides_a_relation_exactly_where_it_is_visible(accesses: Accesses, text: str, expected: list[str]) -> None:
     assert accesses(text) == expected
 
 
