@@ -75,9 +75,9 @@ NODES = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
+            st.sampled_from(  # noqa: SIM905  legible
                 "SelectStmt RangeVar ColumnRef fields FuncCall funcname args String sval targetList ResTarget val "
-                "fromClause relname A_Expr name lexpr JoinExpr larg CopyStmt query List items DropStmt objects".split()  # noqa: SIM905  legible
+                "fromClause relname A_Expr name lexpr JoinExpr larg CopyStmt query List items DropStmt objects".split()
             ),
             inner,
             max_size=3,
