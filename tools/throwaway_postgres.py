@@ -179,7 +179,8 @@ def throwaway_postgres(
 def find_programs() -> Programs:
     """Find the newest PostgreSQL of the machine. PostgresMissing with what to install if there is none."""
     named = [Path(folder)] if (folder := os.environ.get("POSTGRES_BIN")) else []
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: _number(path.parent.name), reverse=True)
+    folders = [*Path("/usr/lib/postgresql").glob("*/bin"), *Path("/usr").glob("pgsql-*/bin")]
+    debian = sorted(folders, key=lambda path: _number(path.parent.name.removeprefix("pgsql-")), reverse=True)
     path = [found.resolve().parent for name in ("postgres", "initdb") if (found := _on_path(name))]
     for one in named or (*debian, *path):
         if all((one / name).is_file() for name in ("postgres", "initdb")):
