@@ -39,9 +39,10 @@ PUBLIC_MODE = 0o644
 )
 @json_option
 def command(*, folder: Path, name: str, admin: str | None, hosts: tuple[str, ...], port: int, as_json: bool) -> None:
-    """Make a configuration, keys, a certificate and the first admin in FOLDER.
+    """Make a configuration, keys, a certificate and the first admin.
 
-    Nothing that is there is overwritten: if one of the files exists, nothing is done.
+    All of it in FOLDER, by default the current one. Nothing that is there is overwritten: if one of the files exists,
+    nothing is done.
     """
     from gatebook.cli.certificates import make_certificates  # noqa: PLC0415  cryptography, only here
 

@@ -67,10 +67,10 @@ def run(arguments: Sequence[str]) -> int:
         return end.exit_code
     except click.UsageError as fault:
         where = fault.ctx.command_path if fault.ctx is not None else "gatebook"
-        print_error(fault.format_message().rstrip("."), f"see `{where} --help`")
+        print_error(_words(fault), f"see `{where} --help`")
         return EXIT_USAGE
     except click.ClickException as fault:
-        print_error(fault.format_message().rstrip("."), "")
+        print_error(_words(fault), "")
         return EXIT_FAILED
     except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
@@ -82,6 +82,12 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     return status if isinstance(status, int) else 0
+
+
+def _words(fault: click.ClickException) -> str:
+    """Return click's words in the form of ours: lower case at the start, no period."""
+    words = fault.format_message().rstrip(".")
+    return words[:1].lower() + words[1:]
 
 
 def main() -> None:

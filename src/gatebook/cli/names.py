@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import click
 
@@ -41,11 +41,6 @@ class LifetimeType(click.ParamType[timedelta]):
         if not timedelta(0) < length <= timedelta(days=MAX_DAYS):
             self.fail(f"must be a number with `m`, `h` or `d`, and {MAX_DAYS} days at most, as in `30d`", param, ctx)
         return length
-
-
-def after(lifetime: timedelta) -> datetime:
-    """Return the moment so long from now."""
-    return datetime.now(UTC) + lifetime
 
 
 NAME = NameType()

@@ -63,7 +63,8 @@ class JournalWriter:
         deadline = time.monotonic() + wait_s
         while True:
             try:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                root.mkdir(mode=0o700, parents=True, exist_ok=True)
+                folder.mkdir(mode=0o700, exist_ok=True)
                 return cls(Journal.open(str(folder), writer, sync=sync, segment_bytes=segment_bytes), folder)
             except (NativeError, OSError) as fault:
                 if time.monotonic() < deadline and writer_lives(folder):

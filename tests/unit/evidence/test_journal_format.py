@@ -15,6 +15,7 @@ from support.evidence import header, records
 
 from gatebook.evidence import journal_format
 from gatebook.evidence.journal_format import JournalFault, Position, Record
+from gatebook.native import pure
 
 ENTRIES: list[bytes | tuple[bytes, bytes]] = [b'{"a":1}', (b'{"b":2}', b"private"), b""]
 DATA, LAST_LINK = records(ENTRIES)
@@ -137,3 +138,8 @@ def test_raises_one_error_class_on_garbage(garbage: bytes) -> None:
 def test_header_raises_one_error_class_on_garbage(garbage: bytes) -> None:
     with pytest.raises(JournalFault):
         journal_format.parse_header(garbage)
+
+
+def test_agrees_with_the_native_link() -> None:
+    entry = struct.pack(">I", 7) + b'{"a":1}'
+    assert read(DATA)[0].link == pure.entry_link(bytes(32), entry)

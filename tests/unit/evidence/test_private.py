@@ -10,6 +10,7 @@ from support.evidence import RECORDING_KEY, SESSION, seal_private
 
 from gatebook.evidence.private import PrivateFault, PrivateParts
 from gatebook.model.secret import Secret
+from gatebook.native import pure
 
 PARTS = PrivateParts(Secret(RECORDING_KEY), SESSION)
 SEALED, COMMITMENT = seal_private(4, 2, b'{"text":"select 1"}')
@@ -57,3 +58,9 @@ def test_raises_one_error_class_on_garbage(garbage: bytes) -> None:
         PARTS.open(4, garbage, COMMITMENT)
     with pytest.raises(PrivateFault):
         PARTS.open(4, SEALED[:12] + garbage, COMMITMENT)
+
+
+def test_agrees_with_the_native_sealer_byte_by_byte() -> None:
+    content = b'{"text":"select 1"}'
+    assert pure.private_seal(RECORDING_KEY, SESSION, 4, 2, content) == seal_private(4, 2, content)
+    assert pure.private_open(RECORDING_KEY, SESSION, 4, SEALED)[32:] == content

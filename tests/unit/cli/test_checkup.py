@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The checks of the doctor: each finds what it is for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from support.data_folder import put_recording
+from support.evidence import recording_header
+from support.installation import Installation
+
+from gatebook.cli import checkup
+from gatebook.cli.certificates import make_certificates
+from gatebook.cli.checkup import Check, Verdict, check_installation
+from gatebook.model.errors import OperatorFault
+
+
+def find(gate: Installation, name: str) -> list[Check]:
+    return [check for check in check_installation(gate.config, offline=True) if check.name == name]
+
+
+def test_finds_nothing_wrong_in_a_fresh_installation(gate: Installation) -> None:
+    checks = check_installation(gate.config, offline=True)
+    assert [check for check in checks if check.verdict is Verdict.WRONG] == []
+    assert [check.name for check in checks] == [
+        "configuration",
+        "policies",
+        "permissions",
+        "secrets",
+        "recording key",
+        "key separation",
+        "root key",
+        "certificate",
+        "disk",
+        "clock",
+    ]
+
+
+def rewrite(gate: Installation, old: str, new: str) -> None:
+    text = gate.config.read_text()
+    assert old in text
+    gate.config.write_text(text.replace(old, new))
+
+
+def issue(gate: Installation, host: str, now: datetime) -> None:
+    (gate.folder / "server.crt").write_bytes(make_certificates("gate", [host], now).server)
+
+
+def put_key_into_data(gate: Installation) -> None:
+    (gate.folder / "recording.key").rename(gate.folder / "data" / "recording.key")
+    rewrite(gate, '"file:recording.key"', '"file:data/recording.key"')
+
+
+BREAKAGES: dict[str, tuple[Callable[[Installation], object], str, Verdict, str]] = {
+    "a setting that is none": (
+        lambda gate: rewrite(gate, "public_host", "public_hots"),
+        "configuration",
+        Verdict.WRONG,
+        "did you mean `public_host`?",
+    ),
+    "a policy that does not load": (
+        lambda gate: (gate.folder / "policies" / "bad.cedar").write_text("permit"),
+        "policies",
+        Verdict.WRONG,
+        "bad.cedar:1",
+    ),
+    "no policy": (
+        lambda gate: (gate.folder / "policies" / "example.cedar").unlink(),
+        "policies",
+        Verdict.WRONG,
+        "nothing is permitted",
+    ),
+    "a data folder open to others": (
+        lambda gate: (gate.folder / "data").chmod(0o755),
+        "permissions",
+        Verdict.WRONG,
+        "is open to others (0755): chmod go-rwx it",
+    ),
+    "a secret that is not there": (
+        lambda gate: rewrite(gate, "env:GATEBOOK_TEST_PASSWORD", "env:GATEBOOK_TEST_ABSENT"),
+        "secrets",
+        Verdict.WRONG,
+        "environment variable `GATEBOOK_TEST_ABSENT` is not set",
+    ),
+    "a recording key of another form": (
+        lambda gate: (gate.folder / "recording.key").write_text("hunter2"),
+        "recording key",
+        Verdict.WRONG,
+        "the recording key is not 32 bytes",
+    ),
+    "a recording key of another time": (
+        lambda gate: put_recording(gate.settings.recordings_path, recording_header()),
+        "recording key",
+        Verdict.WRONG,
+        "was made under another key",
+    ),
+    "a recording key in the data folder": (
+        put_key_into_data,
+        "key separation",
+        Verdict.WRONG,
+        "lies in the data folder",
+    ),
+    "a certificate that has expired": (
+        lambda gate: issue(gate, "x", datetime.now(UTC) - timedelta(days=400)),
+        "certificate",
+        Verdict.WRONG,
+        "it has expired",
+    ),
+    "a certificate that expires soon": (
+        lambda gate: issue(gate, "x", datetime.now(UTC) - timedelta(days=390)),
+        "certificate",
+        Verdict.WEAK,
+        "good for 6 more days",
+    ),
+    "a certificate for another name": (
+        lambda gate: rewrite(gate, 'public_host = "localhost"', 'public_host = "gate.example.org"'),
+        "certificate",
+        Verdict.WRONG,
+        "does not name gate.example.org",
+    ),
+    "a certificate that is none": (
+        lambda gate: (gate.folder / "server.crt").write_text("hello"),
+        "certificate",
+        Verdict.WRONG,
+        "is no certificate with names",
+    ),
+    "a certificate that is not there": (
+        lambda gate: (gate.folder / "server.crt").unlink(),
+        "certificate",
+        Verdict.WRONG,
+        "no such file or directory",
+    ),
+    "plaintext": (
+        lambda gate: rewrite(gate, "[gate]", "[gate]\ninsecure_plaintext = true"),
+        "exposure",
+        Verdict.WEAK,
+        "keys cross the wire readable",
+    ),
+    "a target whose certificate nobody checks": (
+        lambda gate: rewrite(gate, 'tls = "disable"', 'tls = "require"'),
+        "exposure",
+        Verdict.WEAK,
+        "checks no certificate",
+    ),
+}
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES)
+def test_finds_each_breakage(gate: Installation, breakage: str) -> None:
+    change, name, verdict, words = BREAKAGES[breakage]
+    change(gate)
+    (check,) = find(gate, name)
+    assert check.verdict is verdict
+    assert words in check.words
+    assert "hunter2" not in check.words
+
+
+def test_knows_the_key_that_opens_the_newest_recording(gate: Installation) -> None:
+    assert find(gate, "recording key")[0].words == "has its form"
+
+
+def test_reads_the_password_of_the_catalogue_too(gate: Installation) -> None:
+    gate.config.write_text(gate.config.read_text() + '\n[target.catalogue]\naccount = "c"\npassword = "env:ABSENT"\n')
+    assert "`ABSENT` is not set" in find(gate, "secrets")[0].words
+
+
+def test_asks_for_no_certificate_where_none_is_used(gate: Installation) -> None:
+    rewrite(gate, 'tls_certificate = "server.crt"', "insecure_plaintext = true")
+    rewrite(gate, 'tls_key = "file:server.key"', "")
+    assert find(gate, "certificate") == []
+
+
+def test_finds_a_full_disk(gate: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+    (check,) = find(gate, "disk")
+    assert check.verdict is Verdict.WRONG
+    assert check.words == "1 MiB free, 256 needed: a gate on a full disk refuses everything"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_finds_files_of_another_user(gate: Installation) -> None:
+    os.chown(gate.folder / "data", 12_345, 12_345)
+    (check,) = find(gate, "permissions")
+    assert check.verdict is Verdict.WEAK
+    assert "belongs to another user" in check.words
+
+
+@pytest.mark.parametrize(("state", "verdict"), [(None, Verdict.WEAK), (5, Verdict.WEAK), (0, Verdict.OK)])
+def test_tells_the_state_of_the_clock(
+    gate: Installation, monkeypatch: pytest.MonkeyPatch, state: int | None, verdict: Verdict
+) -> None:
+    monkeypatch.setattr(checkup, "clock_state", lambda: state)
+    assert find(gate, "clock")[0].verdict is verdict
+
+
+def test_asks_the_system_for_the_state_of_its_clock() -> None:
+    assert checkup.clock_state() in {None, 0, 1, 2, 3, 4, 5}
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    passed: bool
+    words: str
+
+
+class App:
+    """Reaches one target, and not another."""
+
+    def test_target(self, config: Path, name: str) -> list[Step]:
+        assert config.is_absolute()
+        if name == "shop":
+            return [Step("login", passed=True, words="fine"), Step("catalogue", passed=False, words="no")]
+        raise OperatorFault("nothing there", "start it")
+
+
+def test_reaches_for_every_target(gate: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkup, "load_application", App)
+    text = gate.config.read_text()
+    gate.config.write_text(text + text[text.rindex("[[target]]") :].replace('"shop"', '"other"', 1))
+    checks = check_installation(gate.config, offline=False)[-3:]
+    assert checks == [
+        Check("target shop", Verdict.OK, "login: fine"),
+        Check("target shop", Verdict.WRONG, "catalogue: no"),
+        Check("target other", Verdict.WRONG, "nothing there: start it"),
+    ]
