@@ -188,6 +188,9 @@ def _check_exposure(settings: Settings) -> Iterator[Check]:
     if settings.gate.insecure_plaintext:
         yield Check("exposure", Verdict.WEAK, "insecure_plaintext: keys cross the wire readable")
     for target in settings.targets:
+        if target.insecure_plaintext:
+            words = f"target {target.name}: insecure_plaintext: passwords and rows cross the network readable"
+            yield Check("exposure", Verdict.WEAK, words)
         if target.tls is TlsMode.INSECURE_REQUIRE:
             words = f"target {target.name}: tls `require` checks no certificate; use `verify-full`"
             yield Check("exposure", Verdict.WEAK, words)

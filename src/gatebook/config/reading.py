@@ -73,7 +73,8 @@ def _check_gate(settings: Settings, place: Place) -> None:
 
 
 def _check_target(target: TargetSettings, place: Place) -> None:
-    if target.tls is TlsMode.DISABLE and not Address(target.host, target.port).is_local:
+    is_local = Address(target.host, target.port).is_local
+    if target.tls is TlsMode.DISABLE and not is_local and not target.insecure_plaintext:
         raise place.below("tls").fault(
             "is `disable`, but the target is not on this machine", "use `verify-full` with `tls_roots`"
         )

@@ -155,8 +155,13 @@ class TargetSettings:
     database: str = setting(values.text, "Database at the target.")
     tls: TlsMode = setting(
         values.member(TlsMode),
-        "How the gate speaks to it. `disable` only for loopback and unix sockets; `require` checks no certificate.",
+        "How the gate speaks to it. `disable` is for loopback and unix sockets; `require` checks no certificate.",
         default=TlsMode.VERIFY_FULL,
+    )
+    insecure_plaintext: bool = setting(
+        values.boolean,
+        "Let `tls` be `disable` for a target on another machine. Passwords and rows then cross the network readable.",
+        default=False,
     )
     tls_roots: Path | None = setting(
         values.path, "Root certificates for the target's certificate, PEM; the public ones if absent.", default=None

@@ -143,6 +143,12 @@ BREAKAGES: dict[str, tuple[Callable[[Installation], object], str, Verdict, str]]
         Verdict.WEAK,
         "keys cross the wire readable",
     ),
+    "a target in plaintext": (
+        lambda gate: rewrite(gate, 'tls = "disable"', 'tls = "disable"\ninsecure_plaintext = true'),
+        "exposure",
+        Verdict.WEAK,
+        "passwords and rows cross the network readable",
+    ),
     "a target whose certificate nobody checks": (
         lambda gate: rewrite(gate, 'tls = "disable"', 'tls = "require"'),
         "exposure",

@@ -216,6 +216,13 @@ def test_takes_plaintext_on_loopback_without_certificate() -> None:
     assert settings.gate.insecure_plaintext
 
 
+def test_takes_a_target_elsewhere_in_plaintext_only_by_a_setting_that_says_so() -> None:
+    text = GATE + TARGET.replace("[[target.role]]", 'tls = "disable"\ninsecure_plaintext = true\n[[target.role]]')
+    (target,) = parse_settings(text.encode(), PATH).targets
+    assert target.tls is TlsMode.DISABLE
+    assert target.insecure_plaintext
+
+
 def test_says_where_the_file_is_not_toml() -> None:
     wrong = fault("[gate\n")
     assert wrong.message.startswith("gatebook.toml: not TOML: ")
