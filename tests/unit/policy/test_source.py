@@ -68,6 +68,11 @@ def test_recording_in_full_is_enforced_and_nothing_less_is() -> None:
     ]
 
 
+def test_annotations_have_a_value() -> None:
+    assert _problems(f'@message("") {ANY}') == ["p.cedar:1: annotation `@message` is empty"]
+    assert _problems(f"@hint {ANY}") == ["p.cedar:1: annotation `@hint` is empty"]
+
+
 def test_an_unknown_annotation_is_told_with_the_nearest_known() -> None:
     _, (problem,) = parse_policies({"p": f'@mesage("x") {ANY}'})
     assert problem.reason == "unknown annotation `@mesage`"

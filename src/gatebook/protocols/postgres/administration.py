@@ -15,7 +15,6 @@ from gatebook.protocols.postgres.queries import parts_of
 from gatebook.protocols.postgres.reading import Body, Handler, Reading
 from gatebook.protocols.postgres.scope import Scope
 
-_SEVERAL: Final = frozenset({"ACL_TARGET_ALL_IN_SCHEMA", "ACL_TARGET_DEFAULTS"})
 # Kinds whose privileges are on something that policies know by itself; the rest is the database's.
 _GRANTABLE: Final = frozenset(
     {
@@ -32,9 +31,6 @@ def _grant(reading: Reading, body: Body, _scope: Scope) -> None:
         for node in body["objects"]:
             reading.access("grant", reading.names.schema(strings([node])[0]))
         reading.access("grant", reading.names.unknown(("contents",)))
-        return
-    if body.get("targtype") in _SEVERAL or not body.get("objects"):
-        reading.on_database("grant")
         return
     for node in body["objects"]:
         if "RangeVar" in node:

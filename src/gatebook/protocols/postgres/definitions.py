@@ -120,7 +120,7 @@ def _alter_sequence(reading: Reading, body: Body, _scope: Scope) -> None:
 def _owned_by(reading: Reading, body: Body) -> None:
     for option in body.get("options") or ():
         if option["DefElem"].get("defname") == "owned_by":
-            parts = names_in(option["DefElem"].get("arg"))
+            parts = names_in(option["DefElem"]["arg"])
             if len(parts) > 1:
                 reading.access("alter", reading.names.relation(parts[:-1]).ref)
 
@@ -326,10 +326,7 @@ def _alter_schema(reading: Reading, body: Body, _scope: Scope) -> None:
 
 def _alter_owner(reading: Reading, body: Body, _scope: Scope) -> None:
     _object(reading, body, "alter")
-    _object(reading, body, "grant") if body.get("objectType") not in _NO_GRANT else reading.on_database("grant")
-
-
-_NO_GRANT: Final = frozenset({"OBJECT_OPERATOR", "OBJECT_COLUMN"})
+    _object(reading, body, "grant")
 
 
 def _depends(reading: Reading, body: Body, _scope: Scope) -> None:

@@ -153,13 +153,19 @@ def _set_config(reading: Reading, arguments: list[Any]) -> None:
 
 
 def _operator(reading: Reading, body: Body, scope: Scope) -> None:
-    kind = body.get("kind", "")
-    for name in _WORDS.get(kind) or ():
-        reading.code(reading.names.operator((name,)))
-    if kind not in _WORDS:
-        reading.code(reading.names.operator(strings(body.get("name"))))
-    reading.walk(body.get("lexpr"), scope)
-    reading.walk(body.get("rexpr"), scope)
+    """Read `a + b + c`: nested to the left without end, hence a loop there."""
+    expression: Body | None = body
+    while expression is not None:
+        kind = expression.get("kind", "")
+        for name in _WORDS.get(kind) or ():
+            reading.code(reading.names.operator((name,)))
+        if kind not in _WORDS:
+            reading.code(reading.names.operator(strings(expression.get("name"))))
+        reading.walk(expression.get("rexpr"), scope)
+        operand = expression.get("lexpr") or {}
+        expression = operand.get("A_Expr")
+        if expression is None:
+            reading.walk(operand or None, scope)
 
 
 def _sublink(reading: Reading, body: Body, scope: Scope) -> None:
@@ -190,7 +196,7 @@ def _type_name(reading: Reading, body: Body, scope: Scope) -> None:
     if body.get("pct_type"):  # t.column%TYPE
         reading.access("select", reading.names.relation(names[:-1]).ref)
         reading.exact = True
-    elif names:
+    else:
         reading.code(reading.names.type(names))
     reading.walk(body.get("typmods"), scope)
 

@@ -23,10 +23,8 @@ PARTS_OF_RELATIONS: Final = frozenset({"OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_
 SHARED: Final = frozenset({"OBJECT_DATABASE", "OBJECT_TABLESPACE", "OBJECT_PARAMETER_ACL"})
 
 
-def names_in(node: Body | list[object] | None) -> list[str]:
+def names_in(node: Body) -> list[str]:
     """Return the parts of a name, however the tree wraps them: List, String, TypeName, RangeVar, ObjectWithArgs."""
-    if not isinstance(node, dict):
-        return strings(node)
     if "List" in node:
         return strings(node["List"].get("items"))
     if "String" in node:

@@ -226,8 +226,7 @@ def _returning(reading: Reading, body: Body | None, scope: Scope, item: Item) ->
 def _assignments(reading: Reading, targets: list[Any] | None, scope: Scope, item: Item) -> None:
     for target in targets or ():
         body = target["ResTarget"]
-        if name := body.get("name"):
-            reading.touch(item, (name,), "update")
+        reading.touch(item, (body["name"],), "update")
         reading.walk([step for step in body.get("indirection") or () if "String" not in step], scope)
         reading.walk(body.get("val"), scope)
 

@@ -24,7 +24,8 @@ HARMLESS: Final = frozenset(
     gin_fuzzy_search_limit hash_mem_multiplier idle_in_transaction_session_timeout idle_session_timeout intervalstyle
     jit join_collapse_limit lc_monetary lc_numeric lc_time lock_timeout maintenance_work_mem
     max_parallel_workers_per_gather parallel_leader_participation parallel_setup_cost parallel_tuple_cost
-    plan_cache_mode quote_all_identifiers random_page_cost search_path seq_page_cost statement_timeout
+    plan_cache_mode quote_all_identifiers random_page_cost restrict_nonsystem_relation_kind row_security
+    search_path seq_page_cost statement_timeout
     synchronize_seqscans synchronous_commit temp_buffers timezone transaction_deferrable transaction_isolation
     transaction_read_only transaction_timeout work_mem xmlbinary xmloption
     """.split()  # noqa: SIM905  thirty lines of quotes would hide the names

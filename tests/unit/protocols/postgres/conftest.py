@@ -17,13 +17,71 @@ from gatebook.protocols.postgres.operations import understand
 
 Read = Callable[..., list[Statement]]
 
-_OPERATORS = frozenset(  # noqa: SIM905  legible
-    "= <> < > <= >= + - * / % || ~ ~* !~ !~* ~~ ~~* !~~ !~~* @> <@ -> ->> && # ^ <-> @@".split()
+_OPERATORS = frozenset(
+    [
+        "=",
+        "<>",
+        "<",
+        ">",
+        "<=",
+        ">=",
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "||",
+        "~",
+        "~*",
+        "!~",
+        "!~*",
+        "~~",
+        "~~*",
+        "!~~",
+        "!~~*",
+        "@>",
+        "<@",
+        "->",
+        "->>",
+        "&&",
+        "#",
+        "^",
+        "<->",
+        "@@",
+    ]
 )
-_TYPES = (  # noqa: SIM905  legible
-    "int2 int4 int8 text varchar bpchar name bool numeric float4 float8 date timestamp timestamptz interval json jsonb "
-    "regclass oid uuid bytea xml record void time money tsvector inet _int4 _text"
-).split()
+_TYPES = [
+    "int2",
+    "int4",
+    "int8",
+    "text",
+    "varchar",
+    "bpchar",
+    "name",
+    "bool",
+    "numeric",
+    "float4",
+    "float8",
+    "date",
+    "timestamp",
+    "timestamptz",
+    "interval",
+    "json",
+    "jsonb",
+    "regclass",
+    "oid",
+    "uuid",
+    "bytea",
+    "xml",
+    "record",
+    "void",
+    "time",
+    "money",
+    "tsvector",
+    "inet",
+    "_int4",
+    "_text",
+]
 
 
 def _relations(*entries: tuple[str, str, str]) -> dict[str, Relation]:

@@ -10,9 +10,14 @@ import json
 import os
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+from gatebook.model.decision import Result
+from gatebook.model.operation import Statement
+from gatebook.model.principal import Principal, PrincipalKind, Subject
 from gatebook.native.pure import parse_sql
+from gatebook.policy import PERMIT_ALL, load
 from gatebook.protocols.postgres.operations import HANDLERS
 
 Accesses = Callable[..., list[str]]
@@ -57,3 +62,21 @@ def test_every_action_of_the_schema_has_a_row(accesses: Accesses) -> None:
     names = {name.strip() for names in declared for name in names.split(",")}
     assert sorted(names - used - {"login"}) == []
     assert sorted(used - names) == []
+
+
+def test_every_access_fits_the_schema(read: Callable[..., list[Statement]]) -> None:
+    """Else it would be refused whatever the policies say."""
+    engine = load({"all": PERMIT_ALL})
+    who = Principal(PrincipalKind.PERSON, Subject("keys", "ann"), (), None, (), "api_key", "k")
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    rest: dict[str, bool | int | str | datetime] = {
+        "role": "r",
+        "via": "query",
+        "in_transaction": False,
+        "tls": True,
+        "now": now,
+    }
+    for text in _samples():
+        for statement in (*read(text, prepared=PREPARED), *read(text, prepared=PREPARED, facts=None)):
+            decision = engine.decide(who, statement.accesses, {**dict(statement.context), **rest})
+            assert (decision.result, decision.reasons) == (Result.ALLOW, ()), text

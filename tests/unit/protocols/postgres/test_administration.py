@@ -22,6 +22,8 @@ Accesses = Callable[..., list[str]]
         ("GRANT SET ON PARAMETER work_mem TO x", ["grant Setting work_mem"]),
         ("GRANT USAGE ON LANGUAGE plpgsql TO x", ["grant Database"]),
         ("GRANT SELECT ON ALL TABLES IN SCHEMA audit TO x", ["grant Schema audit", "grant Unknown contents"]),
+        ("ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM x", ["grant Database"]),
+        ("GRANT USAGE ON FOREIGN SERVER s TO x", ["grant Database"]),
         ("GRANT a, b TO x", ["grant Role a", "grant Role b"]),
         ("ALTER ROLE CURRENT_USER SUPERUSER", ["manage_role Role current_user"]),
         ("ALTER ROLE ALL SET work_mem = 1", ["manage_role Role all"]),

@@ -187,6 +187,25 @@ def test_refuses_an_answer_of_another_form() -> None:
             parse_view(answer)
 
 
+def test_refuses_an_answer_beyond_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatebook.protocols.postgres.catalogue.VIEW_BYTES", 3)
+    with pytest.raises(CatalogueFault, match="larger"):
+        parse_view(b"{}  ")
+
+
+@pytest.mark.parametrize("rows", [[], [[]], [[None]], [[b"1", b"2"]], [[b"1"], [b"2"]]])
+def test_refuses_anything_but_one_value(rows: Rows) -> None:
+    async def run(_sql: str) -> Rows:
+        return rows
+
+    with pytest.raises(CatalogueFault, match="one value"):
+        _refresh(Catalogue(), run)
+
+
+def test_only_relations_have_a_kind() -> None:
+    assert Catalogue().view.kind_of(ObjectRef(ObjectKind.DATABASE, ("shop", "postgres"))) == "unknown"
+
+
 def test_facts_tell_how_names_resolve_in_this_session(owner: psycopg.Connection) -> None:
     owner.execute("CREATE SCHEMA audit; SET search_path = audit, nowhere, public")
     owner.execute("CREATE TEMPORARY TABLE mine (id int, note text)")

@@ -55,3 +55,8 @@ def test_cascade_reaches_what_is_not_named(accesses: Accesses) -> None:
     assert accesses("TRUNCATE payments CASCADE") == ["truncate Unknown cascade", "truncate public.payments"]
     assert accesses("DROP VIEW order_totals CASCADE") == ["drop Unknown cascade", "drop public.order_totals"]
     assert accesses("ALTER TABLE orders DROP COLUMN id CASCADE") == ["alter public.orders", "drop Unknown cascade"]
+
+
+def test_upkeep_of_the_whole_is_upkeep_of_the_database(accesses: Accesses) -> None:
+    for text in ("VACUUM", "CLUSTER", "REINDEX DATABASE shop", "REINDEX SYSTEM", "CHECKPOINT"):
+        assert accesses(text) == ["maintain Database"]

@@ -31,6 +31,13 @@ Accesses = Callable[..., list[str]]
          "select public.employees"),
         ("CREATE TABLE x (a int, EXCLUDE USING gist (a WITH %%))", "execute Operator public.%%"),
         ("CREATE SCHEMA AUTHORIZATION admin", "grant Role admin"),
+        ("ALTER TYPE orders ADD ATTRIBUTE a int", "alter Type public.orders"),
+        ("ALTER FUNCTION settle() SET SCHEMA audit", "create Schema audit"),
+        ("CREATE COLLATION c (locale = 'C')", "create Database"),
+        ("CREATE SEQUENCE s OWNED BY NONE", "create public.s"),
+        ("CREATE SEQUENCE s INCREMENT 2", "create public.s"),
+        ("CREATE OPERATOR CLASS c FOR TYPE int4 USING btree AS STORAGE int4", "create Database"),
+        ("CREATE FUNCTION f(a orders.id%TYPE) RETURNS int RETURN 1", "select public.orders"),
     ],
 )  # fmt: skip
 def test_what_is_touched_beside_is_an_access_too(accesses: Accesses, text: str, access: str) -> None:

@@ -120,4 +120,5 @@ def test_set_config_is_judged_as_the_setting_it_names(accesses: Accesses) -> Non
 def test_sequences_are_found_as_regclass_reads_them(accesses: Accesses) -> None:
     assert "update public.orders_id_seq" in accesses("SELECT nextval('Orders_Id_Seq')")
     assert "update public.orders_id_seq" in accesses("""SELECT nextval('public."orders_id_seq"'::regclass)""")
+    assert "update Unknown no name" in accesses("SELECT nextval('no name')")
     assert "update Unknown Orders_Id_Seq" in accesses("""SELECT nextval('"Orders_Id_Seq"')""")

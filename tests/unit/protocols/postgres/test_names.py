@@ -102,3 +102,30 @@ def test_new_objects_go_into_the_first_schema_of_the_path(accesses: Accesses, pa
     assert accesses("CREATE TABLE x ()", facts=path("pg_catalog", "audit")) == ["create audit.x"]
     assert accesses("CREATE TABLE pg_temp.x ()") == ["create pg_temp.x"]
     assert accesses("CREATE TABLE x ()", facts=None) == ["create Unknown x"]
+
+
+def test_nothing_lies_in_another_database(accesses: Accesses) -> None:
+    assert accesses("SELECT other.public.discount(1)") == ["execute Unknown other.public.discount"]
+    assert accesses("SELECT shop.public.discount(1)") == ["execute Function public.discount"]
+    assert accesses("SELECT NULL::other.public.mood") == ["execute Unknown other.public.mood"]
+    assert accesses("SELECT 1 OPERATOR(other.public.%%) 2") == ["execute Unknown other.public.%%"]
+
+
+def test_temporary_functions_and_types_are_the_sessions_own(accesses: Accesses, facts: SessionFacts) -> None:
+    mine = replace(facts, temp_functions=frozenset({"f"}), temp_types={"t": "e"})
+    assert accesses("SELECT pg_temp.f()", facts=mine) == ["execute Function pg_temp.f"]
+    assert accesses("SELECT pg_temp.g()", facts=mine) == ["execute Unknown pg_temp.g"]
+    assert accesses("SELECT NULL::pg_temp.t", facts=mine) == ["compute Database"]
+
+
+def test_a_type_may_be_called_like_a_function(accesses: Accesses) -> None:
+    assert accesses("SELECT mood('ok')") == ["compute Database"]
+    assert accesses("SELECT vector('[1]')") == ["execute Type public.vector"]
+
+
+def test_without_facts_a_field_may_be_any_function_that_exists(accesses: Accesses) -> None:
+    assert accesses("SELECT o.discount FROM orders o", facts=None) == [
+        "execute Unknown discount",
+        "select Unknown orders",
+    ]
+    assert accesses("SELECT o.total FROM orders o", facts=None) == ["select Unknown orders"]

@@ -23,6 +23,8 @@ Accesses = Callable[..., list[str]]
         ("DROP POLICY p ON orders", ["alter public.orders"]),
         ("DROP RULE r ON audit.log", ["alter audit.log"]),
         ("DROP EXTENSION x", ["drop Database"]),
+        ("ALTER LARGE OBJECT 7 OWNER TO x", ["alter Database", "grant Database"]),
+        ("DROP CAST (int AS text)", ["drop Database"]),
         ("DROP OPERATOR %% (int, int)", ["drop Database"]),
         ("COMMENT ON COLUMN nowhere.id IS ''", ["comment Unknown nowhere"]),
         ("COMMENT ON ROLE admin IS ''", ["manage_role Role admin"]),

@@ -166,9 +166,17 @@ def test_too_many_statements_are_opaque_together(read: Read) -> None:
     assert statement.opaque == "its tree is too large, too deep or of another form"
 
 
-def test_nesting_beyond_what_can_be_walked_is_opaque(read: Read) -> None:
-    (statement,) = read("SELECT " + "(SELECT " * 400 + "1" + ")" * 400)
+@pytest.mark.parametrize("depth", [120, 400, 20_000])
+def test_nesting_beyond_what_can_be_walked_is_opaque(read: Read, depth: int) -> None:
+    (statement,) = read("SELECT " + "(SELECT " * depth + "1" + ")" * depth)
     assert statement.opaque != ""
+
+
+def test_long_chains_are_no_nesting(read: Read) -> None:
+    for operator in (" + ", " || ", " AND true OR "):
+        (statement,) = read("SELECT " + operator.join(["1"] * 400))
+        assert statement.opaque == ""
+    assert read(" UNION ALL ".join(["SELECT 1"] * 200))[0].opaque == ""
 
 
 def test_a_function_call_is_judged_by_what_its_oid_means(read: Read, catalogue: CatalogueView) -> None:

@@ -85,6 +85,17 @@ def test_finds_relations_wherever_they_hide(accesses: Accesses, text: str, expec
         ("SELECT j.email FROM (customers JOIN employees USING (name)) AS j", ["email", "name"]),
         ("SELECT (SELECT c.email) FROM customers c", ["email"]),
         ("SELECT ctid FROM customers", []),
+        ("SELECT email.x FROM customers", ["email"]),
+        ("SELECT nowhere.* FROM customers", []),
+        (
+            "SELECT x.a FROM (SELECT c.name::text AS a, (c).name, upper(email) FROM customers c) x",
+            ["email", "id", "name"],
+        ),
+        ("SELECT x.name FROM (SELECT (c).* FROM customers c) x", ["email", "id", "name"]),
+        ("SELECT x.id FROM (SELECT customers.*, id::text, upper(name) FROM customers) x", ["email", "id", "name"]),
+        ("SELECT x.name FROM (SELECT name::text, upper(email), (ARRAY[1])[1], 1 FROM customers) x", ["email", "name"]),
+        ("SELECT 1 FROM (customers JOIN employees USING (name)) AS j (a, b)", ["email", "id", "name"]),
+        ("SELECT 1 FROM ROWS FROM (CURRENT_USER, upper('x')) AS f, customers", []),
         ("COPY customers (id) TO STDOUT", ["id"]),
         ("COPY customers TO STDOUT", ["email", "id", "name"]),
     ],
@@ -149,4 +160,13 @@ def test_merge_is_the_sum_of_what_it_may_do(accesses: Accesses) -> None:
         "insert public.orders",
         "select public.orders",
         "select public.payments",
+    ]
+
+
+def test_a_conflict_that_does_nothing_changes_nothing(accesses: Accesses) -> None:
+    assert accesses("INSERT INTO payments (id) VALUES (1) ON CONFLICT DO NOTHING") == ["insert public.payments"]
+    assert accesses("INSERT INTO payments (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET (id, amount) = (1, 2)") == [
+        "insert public.payments",
+        "select public.payments",
+        "update public.payments",
     ]

@@ -46,6 +46,13 @@ def _understand(tree: bytes, text: bytes = b"SELECT 1") -> tuple[Statement, ...]
         {"SelectStmt": {"fromClause": [{"RangeVar": {"relname": ["x"]}}]}},
         {"A_Const": {"ival": {"ival": 1}}},
         {"SelectStmt": {}, "DropStmt": {}},
+        {"VariableSetStmt": {"kind": "VAR_NEW", "name": "x"}},
+        {
+            "MergeStmt": {
+                "relation": {"relname": "x"},
+                "mergeWhenClauses": [{"MergeWhenClause": {"commandType": "NEW"}}],
+            }
+        },
         {},
     ],
 )
@@ -75,9 +82,34 @@ NODES = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(  # noqa: SIM905  legible
-                "SelectStmt RangeVar ColumnRef fields FuncCall funcname args String sval targetList ResTarget val "
-                "fromClause relname A_Expr name lexpr JoinExpr larg CopyStmt query List items DropStmt objects".split()
+            st.sampled_from(
+                [
+                    "SelectStmt",
+                    "RangeVar",
+                    "ColumnRef",
+                    "fields",
+                    "FuncCall",
+                    "funcname",
+                    "args",
+                    "String",
+                    "sval",
+                    "targetList",
+                    "ResTarget",
+                    "val",
+                    "fromClause",
+                    "relname",
+                    "A_Expr",
+                    "name",
+                    "lexpr",
+                    "JoinExpr",
+                    "larg",
+                    "CopyStmt",
+                    "query",
+                    "List",
+                    "items",
+                    "DropStmt",
+                    "objects",
+                ]
             ),
             inner,
             max_size=3,

@@ -25,7 +25,7 @@ Accesses = Callable[..., list[str]]
         ("SET standard_conforming_strings = off", "set Setting standard_conforming_strings"),
         ("SET backslash_quote = on", "set Setting backslash_quote"),
         ("SET session_replication_role = replica", "set Setting session_replication_role"),
-        ("SET row_security = off", "set Setting row_security"),
+        ("SET row_security = off", "adjust Setting row_security"),
         ("SET role = admin", "set_role Role admin"),
         ("SET ROLE NONE", "set_role Role none"),
         ("RESET role", "set_role Role default"),
@@ -37,3 +37,7 @@ Accesses = Callable[..., list[str]]
 )
 def test_judges_a_setting_by_name_and_value(accesses: Accesses, text: str, expected: str) -> None:
     assert accesses(text) == [expected]
+
+
+def test_becoming_somebody_named_by_an_expression_is_opaque(accesses: Accesses) -> None:
+    assert accesses("SELECT set_config('role', upper('x'), false)") == ["opaque Database", "set_role Role default"]
