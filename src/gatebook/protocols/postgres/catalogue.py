@@ -81,8 +81,6 @@ _KINDS: Final = {
 class CatalogueFault(UpstreamFault):
     """The catalogue's answer is not what was asked for; the view in force stays."""
 
-    code = "upstream.catalogue"
-
 
 @dataclass(frozen=True, slots=True)
 class Relation:

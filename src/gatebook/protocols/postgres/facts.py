@@ -47,8 +47,6 @@ _KINDS: Final = {"r": "table", "p": "partitioned table", "v": "view", "S": "sequ
 class FactsFault(UpstreamFault):
     """The facts of a session are not what was asked for: it is treated as if nothing were known."""
 
-    code = "upstream.facts"
-
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
