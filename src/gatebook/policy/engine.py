@@ -32,6 +32,8 @@ Fact = bool | int | str | datetime
 
 # LIMIT: reasons of one policy shown by the validator; it repeats itself once per entity type.
 _REASONS: Final = 3
+# LIMIT: slices of entities kept; each has some kilobytes. A full memory is emptied.
+_SLICES: Final = 512
 # The worst wins: what the client is told when several accesses are denied for different reasons.
 _CODES: Final = ("policy.error", "policy.opaque", "policy.denied", "policy.unknown")
 
@@ -102,12 +104,13 @@ def _joined(policies: Sequence[Policy]) -> str:
 
 
 class Engine:
-    """A loaded policy set. Immutable; every method may be called at any time and is pure."""
+    """A loaded policy set. Every method may be called at any time; what is kept between calls changes no answer."""
 
     def __init__(self, policies: Sequence[Policy], policy_hash: str) -> None:
         """Use `load`; this takes policies that were checked."""
         self.hash: Final = policy_hash
         self.policies: Final = tuple(policies)
+        self._slices: dict[tuple[Principal, tuple[ObjectRef, ...], tuple[str, ...]], Entities] = {}
         self._set = PolicySet.from_str(_joined(policies))
         self._ids = {f"policy{number}": policy.id for number, policy in enumerate(policies)}
         self._by_id = {policy.id: policy for policy in policies}
@@ -209,9 +212,7 @@ class Engine:
         policies: PolicySet,
     ) -> list[list[AuthzResult]]:
         """Ask Cedar: per access, one answer per actor."""
-        entities = principal_entities(principal) + object_entities((access.object for access in accesses), kind_of)
-        # With the schema, the handle also holds the actions with their groups; without it `action in` is never true.
-        slice_ = Entities.from_json_str(msgspec.json.encode(entities).decode(), schema=SCHEMA)
+        slice_ = self._slice(principal, accesses, kind_of)
         members = {name: _cedar(value) for name, value in context.items()}
         who = actors(principal)
         requests = [
@@ -226,6 +227,22 @@ class Engine:
         ]
         answers = is_authorized_batch(requests, policies, slice_, SCHEMA)
         return [answers[start : start + len(who)] for start in range(0, len(answers), len(who))]
+
+    def _slice(self, principal: Principal, accesses: Sequence[Access], kind_of: KindOf) -> Entities:
+        """The entities that a decision needs. Building one costs more than a decision, so that some are kept."""
+        refs = tuple(access.object for access in accesses)
+        relations = (parent_of(ref) if ref.kind is ObjectKind.COLUMN else ref for ref in refs)
+        kinds = tuple(kind_of(ref) for ref in relations if ref and ref.kind is ObjectKind.RELATION)
+        key = (principal, refs, kinds)
+        kept = self._slices.get(key)
+        if kept is None:
+            entities = principal_entities(principal) + object_entities(refs, kind_of)
+            # With the schema, the handle holds the actions with their groups too; without it `action in` is never true.
+            kept = Entities.from_json_str(msgspec.json.encode(entities).decode(), schema=SCHEMA)
+            if len(self._slices) >= _SLICES:
+                self._slices.clear()
+            self._slices[key] = kept
+        return kept
 
     def _judge(self, principal: Principal, access: Access, answers: Sequence[AuthzResult]) -> Evaluation:
         """One access over all actors: every one must be permitted, and no policy may have failed."""
