@@ -53,10 +53,18 @@ struct Frame {
     is_call: bool,
     /// Behind LIMIT, OFFSET or FETCH: nothing is replaced.
     is_limit: bool,
-    /// A list whose elements are replaced.
-    is_list: bool,
+    list: List,
+}
+
+/// Whether the elements of a parenthesis are replaced.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum List {
+    #[default]
+    No,
+    /// Behind IN.
+    In,
     /// A row of VALUES: the parenthesis behind the next comma is another.
-    is_row: bool,
+    Row,
 }
 
 /// Progress from a row of VALUES to the next.
@@ -187,14 +195,13 @@ impl<'a> Shaper<'a> {
             Kind::Special => self.last = Last::Text,
             Kind::Identifier | Kind::Parameter => self.last = Last::Operand,
             Kind::Compare => self.place = self.operand()?,
-            Kind::Times if last.ends_operand() => self.place = self.operand()?,
-            Kind::Sign if last.ends_operand() => self.place = self.operand()?,
+            Kind::Times | Kind::Sign if last.ends_operand() => self.place = self.operand()?,
             Kind::Sign => self.place = place, // belongs to the constant behind it
             Kind::Open => self.open(last, rows)?,
             Kind::Bracket => self.push(Frame { is_call: true, ..Frame::default() })?,
             Kind::Close | Kind::CloseBracket => {
                 let closed = self.pop()?;
-                self.rows = if closed.is_row { Rows::Row } else { Rows::None };
+                self.rows = if closed.list == List::Row { Rows::Row } else { Rows::None };
                 self.last = Last::Operand;
             }
             Kind::Comma => {
@@ -218,16 +225,16 @@ impl<'a> Shaper<'a> {
     fn open(&mut self, last: Last, rows: Rows) -> Option<()> {
         let outer = *self.top()?;
         let word = if let Last::Word(word) = last { Some(word) } else { None };
-        let is_row = word == Some(Word::Values) || rows == Rows::Comma;
-        let is_list = is_row || word == Some(Word::In);
-        let is_plain = is_list
-            || word.map_or(matches!(last, Last::None | Last::Open), Word::precedes_expression);
-        let frame = Frame {
-            is_call: outer.is_call || !is_plain,
-            is_limit: outer.is_limit,
-            is_list,
-            is_row,
+        let elements = match word {
+            Some(Word::Values) => List::Row,
+            Some(Word::In) => List::In,
+            _ if rows == Rows::Comma => List::Row,
+            _ => List::No,
         };
+        let begins = matches!(last, Last::None | Last::Open);
+        let is_plain = elements != List::No || word.map_or(begins, Word::precedes_expression);
+        let is_call = outer.is_call || !is_plain;
+        let frame = Frame { is_call, is_limit: outer.is_limit, list: elements };
         self.push(frame)?;
         self.last = Last::Open;
         self.place = self.element()?;
@@ -257,7 +264,7 @@ impl<'a> Shaper<'a> {
 
     fn element(&mut self) -> Option<Place> {
         let top = self.top()?;
-        let is_free = top.is_list && !top.is_call && !top.is_limit;
+        let is_free = top.list != List::No && !top.is_call && !top.is_limit;
         Some(if is_free { Place::Element } else { Place::Sensitive })
     }
 }

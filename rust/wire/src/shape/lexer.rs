@@ -114,14 +114,13 @@ impl<'a> Lexer<'a> {
     /// White space and comments; block comments nest.
     fn skip_space(&mut self) -> Option<()> {
         loop {
-            match (self.peek(0), self.peek(1)) {
-                (Some(b' ' | b'\t' | b'\n' | b'\r' | b'\x0c'), _) => self.at += 1,
-                (Some(b'-'), Some(b'-')) => {
-                    let rest = self.rest();
-                    let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-                    self.at += end.unwrap_or(rest.len());
+            self.at += count(self.rest(), is_space);
+            match self.rest() {
+                [b'-', b'-', comment @ ..] => {
+                    let end = comment.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+                    self.at += 2 + end.unwrap_or(comment.len());
                 }
-                (Some(b'/'), Some(b'*')) => self.skip_comment()?,
+                [b'/', b'*', ..] => self.skip_comment()?,
                 _ => return Some(()),
             }
         }
@@ -149,9 +148,7 @@ impl<'a> Lexer<'a> {
 
     fn word(&mut self) -> Option<Kind> {
         let start = self.at;
-        let rest = self.rest();
-        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$');
-        self.at += rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
+        self.at += count(self.rest(), is_name);
         let next = self.peek(0);
         if next.is_some_and(|byte| !byte.is_ascii()) {
             return None;
@@ -260,8 +257,7 @@ impl<'a> Lexer<'a> {
     /// unless it holds a character that no operator of the standard has.
     fn operator(&mut self) -> Option<Kind> {
         let rest = self.rest();
-        let run = rest.iter().position(|byte| !is_operator(*byte)).unwrap_or(rest.len());
-        let run = rest.get(..run).filter(|run| run.len() <= OPERATOR_BYTES)?;
+        let run = rest.get(..count(rest, is_operator)).filter(|run| run.len() <= OPERATOR_BYTES)?;
         let comment = run.windows(2).position(|pair| pair == b"/*" || pair == b"--");
         let mut operator = run.get(..comment.unwrap_or(run.len()))?;
         let is_special = operator.iter().any(|byte| b"~!@#^&|`?%".contains(byte));
@@ -281,6 +277,21 @@ impl<'a> Lexer<'a> {
     }
 }
 
+fn is_name(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'$')
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c')
+}
+
+#[rustfmt::skip] // one row
 fn is_operator(byte: u8) -> bool {
-    b"~!@#^&|`?+-*/%<>=".contains(&byte)
+    matches!(byte, b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*' | b'/' | b'%' | b'<' | b'>' | b'=')
+}
+
+/// How many bytes at the head are so.
+#[inline]
+fn count(bytes: &[u8], is_so: impl Fn(u8) -> bool) -> usize {
+    bytes.iter().position(|byte| !is_so(*byte)).unwrap_or(bytes.len())
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the shape replaces, what it leaves, and that its lexer agrees with PostgreSQL's scanner.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // tests fail by panicking
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // tests fail by panicking
 
 use std::time::Instant;
 
@@ -362,23 +362,13 @@ fn stands_for(piece: &[u8], token: &Token, text: &[u8]) -> bool {
 /// Everything that must hold for one text; whether it had a shape.
 fn agrees(text: &str, out: &mut Vec<u8>) -> bool {
     let bytes = text.as_bytes();
-    let theirs = tokens(bytes);
-    if let Some(ours) = lexed(bytes) {
-        let theirs = theirs.as_ref().unwrap_or_else(|error| panic!("{text:?}: {error}"));
-        let theirs: Vec<_> =
-            theirs.iter().filter(|t| !is_comment(t)).map(|t| (t.start, t.end)).collect();
-        let ours: Vec<_> = ours.iter().map(|t| (t.start, t.end)).collect();
-        // The lexer alone takes `'a' 'b'`; the shape does not.
-        if ours.len() == theirs.len() {
-            assert_eq!(ours, theirs, "{text:?}");
-        } else {
-            assert!(!shape(bytes, out), "{text:?}");
-        }
-    }
     if !shape(bytes, out) {
         return false;
     }
-    let theirs = theirs.unwrap();
+    let theirs = tokens(bytes).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+    let bounds = theirs.iter().filter(|t| !is_comment(t)).map(|t| (t.start, t.end));
+    let ours = lexed(bytes).unwrap();
+    assert!(bounds.eq(ours.iter().map(|t| (t.start, t.end))), "{text:?}: {ours:?}");
     let mut rest = &out[..];
     for (at, token) in theirs.iter().filter(|token| !is_comment(token)).enumerate() {
         if at > 0 {
@@ -430,10 +420,16 @@ fn measures_a_statement_of_pgbench() {
         "UPDATE pgbench_accounts SET abalance = abalance + -4321 WHERE aid = 123456;",
         "INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (5, 1, 123456, -4321, CURRENT_TIMESTAMP);",
     ] {
-        let (mut out, started) = (Vec::new(), Instant::now());
-        for _ in 0..1_000_000 {
-            assert!(shape(std::hint::black_box(text.as_bytes()), &mut out));
-        }
-        println!("{} ns: {text}", started.elapsed().as_nanos() / 1_000_000);
+        // The best of many short runs: the machine may be busy with other things.
+        let mut out = Vec::new();
+        let mut run = || {
+            let started = Instant::now();
+            for _ in 0..1_000 {
+                assert!(shape(std::hint::black_box(text.as_bytes()), &mut out));
+            }
+            started.elapsed().as_nanos() / 1_000
+        };
+        let best = (0..1_000).map(|_| run()).min().unwrap();
+        println!("{best} ns: {text}");
     }
 }
