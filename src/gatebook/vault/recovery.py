@@ -7,6 +7,7 @@ since the last `gateway.start` can be unfinished, so only that is read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,13 +16,16 @@ from pathlib import Path
 from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
 from gatebook.evidence.completeness import Completeness, OpenSession
-from gatebook.evidence.entry import Leaf, decode_leaf
+from gatebook.evidence.entry import decode_leaf
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.recording import HEADER_BYTES, Chunk, root_of
 from gatebook.vault.journal import Faults, JournalReader, JournalWriter, list_segments
 from gatebook.vault.recordings import Recordings
 
 _START = b'"event":"gateway.start"'
+_EVENT = re.compile(rb'"event":"([a-z.]{1,32})"')
+_SESSION = re.compile(rb'"session":"([A-Za-z0-9_]{1,64})"')
+_FOLLOWED = frozenset({b"session.start", b"session.end", b"session.lost", b"recording.chunk", b"recording.sealed"})
 
 
 @dataclass(slots=True)
@@ -55,18 +59,42 @@ def finish_lost(writer: JournalWriter, recordings: Recordings, now: Callable[[],
 
 
 def find_unfinished(folder: Path) -> Unfinished:
-    """Return what is unfinished in a journal since its last `gateway.start`. Damage is for the verification to name."""
-    completeness = Completeness()
+    """Return what is unfinished in a journal since its last `gateway.start`. Damage is for the verification to name.
+
+    Most entries belong to sessions that ended: they are passed over by their bytes alone, since a start after a long run
+    must not take long. Only the entries of sessions without end are read.
+    """
+    first = _last_start(folder)
+    open_sessions: set[bytes] = set()
     recordings: dict[str, int] = {}
-    for record in JournalReader(folder, Faults(), from_segment=_last_start(folder)).read():
+    for record in JournalReader(folder, Faults(), from_segment=first).read():
+        # What stands between bare quotes is a member: inside a string they would stand behind a backslash.
+        event = _EVENT.search(record.leaf)
+        session = _SESSION.search(record.leaf)
+        if event is None or session is None or event[1] not in _FOLLOWED:
+            continue
+        _follow(recordings, event[1], session[1].decode())
+        if event[1] == b"session.start":
+            open_sessions.add(session[1])
+        elif event[1] in {b"session.end", b"session.lost"}:
+            open_sessions.discard(session[1])
+    return Unfinished(_read_open(folder, first, open_sessions), recordings)
+
+
+def _read_open(folder: Path, first: int, sessions: set[bytes]) -> list[OpenSession]:
+    completeness = Completeness()
+    if not sessions:
+        return []
+    for record in JournalReader(folder, Faults(), from_segment=first).read():
+        session = _SESSION.search(record.leaf)
+        if session is None or session[1] not in sessions:
+            continue
         try:
-            leaf = decode_leaf(record.leaf)
-            for _ in completeness.add(leaf):
+            for _ in completeness.add(decode_leaf(record.leaf)):
                 pass
-            _follow(recordings, leaf)
         except (EvidenceFault, KeyError):
             continue  # best effort: a damaged entry must not keep the gate from starting; `ledger verify` names it
-    return Unfinished(completeness.open_sessions(), recordings)
+    return completeness.open_sessions()
 
 
 def _last_start(folder: Path) -> int:
@@ -83,14 +111,13 @@ def _last_start(folder: Path) -> int:
     return segments[0] if segments else 0
 
 
-def _follow(recordings: dict[str, int], leaf: Leaf) -> None:
-    session = str(leaf.get("session"))
-    match leaf["event"]:
-        case "session.start":
+def _follow(recordings: dict[str, int], event: bytes, session: str) -> None:
+    match event:
+        case b"session.start":
             recordings.setdefault(session, 0)
-        case "recording.chunk":
+        case b"recording.chunk":
             recordings[session] = recordings.get(session, 0) + 1
-        case "recording.sealed":
+        case b"recording.sealed":
             recordings.pop(session, None)
         case _:
             pass
