@@ -61,8 +61,8 @@ def finish_lost(writer: JournalWriter, recordings: Recordings, now: Callable[[],
 def find_unfinished(folder: Path) -> Unfinished:
     """Return what is unfinished in a journal since its last `gateway.start`. Damage is for the verification to name.
 
-    Most entries belong to sessions that ended: they are passed over by their bytes alone, since a start after a long run
-    must not take long. Only the entries of sessions without end are read.
+    Most entries belong to sessions that ended: they are passed over by their bytes alone, since a start after a long
+    run must not take long. Only the entries of sessions without end are read.
     """
     first = _last_start(folder)
     open_sessions: set[bytes] = set()
