@@ -44,12 +44,13 @@ def verify(config: Path, *, as_json: bool) -> None:
 
 
 def _print(report: Report, *, with_key: bool) -> None:
+    click.echo("checked:")
     for name, count in report.checked.items():
-        click.echo(f"{count:>9}  {name} checked")
+        click.echo(f"{count:>9}  {name}")
     if not with_key:
         say("the recording key is not at hand: hashes were checked, contents were not opened")
     if report.accounted:
-        click.echo(f"{len(report.accounted):>9}  accounted for by the book itself:")
+        click.echo("accounted for by the book itself:")
         print_table(("what", "where", "words"), _rows(report.accounted))
     if report.ok:
         click.echo("the book is whole")

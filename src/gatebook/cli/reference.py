@@ -36,8 +36,8 @@ def walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Command
         context = click.Context(command, info_name=path)
         for name in command.list_commands(context):
             below = command.get_command(context, name)
-            if below is not None:
-                yield from walk(below, f"{path} {name}")
+            assert below is not None, name  # a group lists only what it has
+            yield from walk(below, f"{path} {name}")
 
 
 def _help(command: click.Command, path: str) -> str:

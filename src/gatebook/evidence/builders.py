@@ -67,16 +67,15 @@ def authn(
     for name, value in (("target", target), ("admitted", session), ("refusal", refused)):
         if value:
             members[name] = value
-    match answer:
-        case Identified():
-            members["result"] = "refused" if refused else "accepted"
-            members["credential"] = answer.principal.credential
-            members["identity"] = identity_part(answer.principal)
-        case NotIdentified():
-            members["result"] = "refused"
-            members["failed"] = answer.failed
-            if answer.credential:
-                members["credential"] = answer.credential
+    if isinstance(answer, Identified):
+        members["result"] = "refused" if refused else "accepted"
+        members["credential"] = answer.principal.credential
+        members["identity"] = identity_part(answer.principal)
+    else:
+        members["result"] = "refused"
+        members["failed"] = answer.failed
+        if answer.credential:
+            members["credential"] = answer.credential
     return _leaf(stamp, "authn", members)
 
 

@@ -63,10 +63,11 @@ class Completeness:
         event = leaf["event"]
         if event == "session.lost":
             yield from self._lost(leaf)
-        if "seq" not in leaf:
+        seq = leaf.get("seq")
+        if not isinstance(seq, int):
             return
         session = self._sessions.setdefault(str(leaf["session"]), OpenSession(str(leaf["session"])))
-        yield from _check_seq(session, leaf)
+        yield from _check_seq(session, seq)
         match event:
             case "session.start":
                 session.started = True
@@ -118,10 +119,7 @@ class Completeness:
         yield from _without_outcome(session, accounted=True)
 
 
-def _check_seq(session: OpenSession, leaf: Leaf) -> Iterator[Finding]:
-    seq = leaf["seq"]
-    if not isinstance(seq, int):  # INVARIANT: check_leaf saw to it
-        return
+def _check_seq(session: OpenSession, seq: int) -> Iterator[Finding]:
     if seq > session.next_seq:
         yield Finding("seq_missing", session.id, f"seq {session.next_seq} to {seq - 1} are missing")
     elif seq < session.next_seq:

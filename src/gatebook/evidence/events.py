@@ -41,7 +41,12 @@ EVENTS: tuple[EventKind, ...] = (
     EventKind("gateway.start", "gate", _names("version policy config")),
     EventKind("gateway.stop", "gate", _names("cause sessions")),
     EventKind("heartbeat", "gate", _names("sessions journal clock")),
-    EventKind("authn", "gate", _names("result checks claimed source"), _names("failed credential identity target")),
+    EventKind(
+        "authn",
+        "gate",
+        _names("result checks claimed source"),
+        _names("failed credential identity target admitted refusal"),
+    ),
     EventKind("session.start", "conversation", _names("recording upstream parameters"), in_session=True),
     EventKind("operation.intent", "conversation", _OPERATION, _DECIDED, in_session=True),
     EventKind("operation.refused", "conversation", _OPERATION | _names("refusal"), _DECIDED, in_session=True),

@@ -11,13 +11,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 MAX_MESSAGE_BYTES = 16 << 20
 MAX_HEX_BYTES = 256  # of a binary value that is not understood
 STARTUP = ""
 
+_TIMES = frozenset({1082, 1114, 1184})  # date, timestamp, timestamptz
+_EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001  PostgreSQL counts from here, without a zone
 _TEXT_TYPES = frozenset({18, 19, 25, 114, 142, 1042, 1043})  # "char", name, text, json, xml, bpchar, varchar
 _NUMBERS = {20: ">q", 21: ">h", 23: ">i", 26: ">I", 700: ">f", 701: ">d"}
 
@@ -148,4 +150,22 @@ def show_value(data: bytes | None, format_code: int, type_oid: int) -> str | Non
     form = _NUMBERS.get(type_oid)
     if form is not None and struct.calcsize(form) == len(data):
         return str(struct.unpack(form, data)[0])
+    if type_oid in _TIMES:
+        moment = _show_moment(data, type_oid)
+        if moment is not None:
+            return moment
     return "\\x" + data[:MAX_HEX_BYTES].hex() + ("..." if len(data) > MAX_HEX_BYTES else "")
+
+
+def _show_moment(data: bytes, type_oid: int) -> str | None:
+    """Return a date or timestamp; None for infinity and years that Python does not count."""
+    if len(data) != (4 if type_oid == 1082 else 8):
+        return None
+    count = int.from_bytes(data, "big", signed=True)
+    try:
+        if type_oid == 1082:
+            return (_EPOCH + timedelta(days=count)).date().isoformat()
+        moment = (_EPOCH + timedelta(microseconds=count)).isoformat(sep=" ")
+    except OverflowError:
+        return None
+    return moment + ("+00" if type_oid == 1184 else "")

@@ -159,7 +159,8 @@ class SqliteStore:
             connection.execute("UPDATE meta SET generation = generation + 1")
             connection.execute("COMMIT")
         except sqlite3.Error as fault:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # of some faults, such as a full disk, SQLite has rolled back itself
+                connection.execute("ROLLBACK")
             message = f"the store cannot be written: {fault}"
             raise StoreFault(message, "see the disk and the owner of the data folder") from fault
         except BaseException:

@@ -96,3 +96,11 @@ def test_counts_what_is_too_much_to_list() -> None:
 
 def test_lists_files_in_order() -> None:
     assert decode_leaf(LEAVES["policy.loaded"])["files"] == ["a", "b"]
+
+
+def test_says_which_session_follows_or_why_none_does() -> None:
+    answer = Identified(PRINCIPAL, (FORM,))
+    admitted = decode_leaf(builders.authn(GATE, answer, user="u", database="d", source=SOURCE, session="s_1"))
+    assert (admitted["result"], admitted["admitted"]) == ("accepted", "s_1")
+    refused = decode_leaf(builders.authn(GATE, answer, user="u", database="d", source=SOURCE, refused="admit.denied"))
+    assert (refused["result"], refused["refusal"]) == ("refused", "admit.denied")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.evidence import NOW, message
@@ -199,3 +200,33 @@ def test_raises_nothing_on_garbage(pieces: list[tuple[str, bytes]]) -> None:
 def test_raises_nothing_on_messages_without_sense(pieces: list[tuple[str, str, bytes]]) -> None:
     frames = [Frame(direction, NOW, message(kind, payload)) for direction, kind, payload in pieces]
     assert isinstance(kinds(*frames), list)
+
+
+def test_remembers_only_so_many_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatebook.evidence.replay.SHOWN_NAMES", 1)
+    timeline = list(
+        replay(
+            [
+                client(parse("a", "select 1"), DESCRIBE.replace(b"s\0", b"a\0"), SYNC),
+                gateway(PARSED, columns("x"), READY),
+                client(parse("b", "select 2"), message("D", b"Sb\0"), bind("b"), SYNC),
+                gateway(PARSED, columns("y"), BOUND, READY),
+                client(message("B", b"p\0b\0" + bytes(6)), message("E", b"p\0\0\0\0\0"), SYNC),
+                gateway(BOUND, row(b"1", b"2"), done("SELECT 1"), READY),
+            ]
+        )
+    )
+    assert [item.words["text"] for item in timeline if item.kind == "execute"] == ["", ""]
+    assert timeline[-2].rows == (("1", "2"),)
+
+
+def test_ignores_an_answer_that_nobody_asked_for() -> None:
+    assert kinds(gateway(PARSED, BOUND, message("3", b""), READY)) == []
+
+
+def test_one_format_may_serve_all_values_or_fall_short() -> None:
+    asked = [
+        client(parse("", "x", 23, 23, 23), bind("", b"\0\0\0\1", b"\0\0\0\2", b"3", forms=(1, 1)), SYNC),
+        client(bind("", b"\0\0\0\1", b"\0\0\0\2", forms=(1,)), SYNC),
+    ]
+    assert [item.parameters for item in replay(asked) if item.kind == "execute"] == [("1", "2", "3"), ("1", "2")]

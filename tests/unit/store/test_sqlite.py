@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.store_suite import ALICE, StoreSuite, key
+from support.store_suite import ALICE, NOW, StoreSuite, key
 
+from gatebook.model.credential import Person
+from gatebook.model.principal import Subject
 from gatebook.store.base import Store, StoreFault
 from gatebook.store.sqlite import SqliteStore, open_store
 
@@ -88,4 +90,17 @@ def test_undoes_a_change_that_fails_half_way(tmp_path: Path) -> None:
     with pytest.raises(StoreFault):
         store.add_key(key(1))
     assert store.generation() == before
+    store.close()
+
+
+def test_says_so_when_the_disk_fails_in_the_middle_of_a_change(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "gatebook.db")
+    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._connection.execute(f"PRAGMA max_page_count = {pages}")
+    before = store.generation()
+    with pytest.raises(StoreFault, match="the store cannot be written: database or disk is full"):
+        store.add_person(Person(Subject("gatebook:gate", "x" * 50_000), admin=False, created_at=NOW))
+    assert store.generation() == before
+    store._connection.execute("PRAGMA max_page_count = 100000")
+    store.add_person(ALICE)
     store.close()
