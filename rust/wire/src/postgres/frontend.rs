@@ -230,19 +230,13 @@ impl Session {
 
     fn describe(&mut self, message: Message<'_>, at: Moment, out: &mut Out) -> Step {
         let Some((kind, name)) = kind_and_name(message.body) else { return malformed(b'D') };
-        let known = match kind {
-            b'S' => self.names.statement(name).is_some(),
-            _ => self.names.portal(name).is_some(),
-        };
-        if !known {
-            let (code, words) = match kind {
-                b'S' => {
-                    ("protocol.unknown_statement", "prepared statement is not known to the gate")
-                }
-                _ => ("protocol.unknown_portal", "portal is not known to the gate"),
-            };
-            return self.refuse_name("bind", &gate_refusal(code, words), message, at, out);
+        if kind == b'S' && self.names.statement(name).is_none() {
+            let words = "prepared statement is not known to the gate";
+            let refusal = gate_refusal("protocol.unknown_statement", words);
+            return self.refuse_name("bind", &refusal, message, at, out);
         }
+        // A portal that was not bound is a cursor of a DECLARE, which was judged. Its description
+        // shows no row, and where there is none the server says so itself.
         self.forward(Housekeeping::Describe, message, Expect::Describe, at, out);
         Step::Done
     }
