@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each module has a unit test of its own name, or stands in one list with the reason why it has none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from architecture.project import ROOT, files, modules, relative, tree
+
+# Modules without a twin. The reason says where their behaviour is tested.
+WITHOUT_TWIN = {
+    "gatebook.app": "the composition root: every test in tests/real runs it",
+    "gatebook.trial": "tests/real runs `gatebook try`",
+    "gatebook.native.carrier": "re-exports; the native objects are tested in rust/carrier and by tests/real",
+    "gatebook.native.pure": "re-exports; the functions are tested in rust/wire and rust/pgparse and by tests/playbook",
+    "gatebook.serve.catalogues": "needs a database: tests/real",
+    "gatebook.serve.follow": "tests/real follows a book",
+    "gatebook.serve.fresh": "draws from clock and randomness, and decides nothing",
+    "gatebook.serve.gateway": "needs a carrier and a database: tests/real",
+    "gatebook.serve.tasks": "tests/real ends gates with work under way",
+    "gatebook.store.base": "an interface; tests/support/store_suite.py is its test",
+    "gatebook.model.ids": "names for types; nothing to run",
+    "gatebook.cli.application": "an interface",
+    "gatebook.cli.serve": "tests/real runs it",
+    "gatebook.cli.trial": "tests/real runs it",
+}
+# Unit tests that are about something else than one module.
+WITHOUT_MODULE = {
+    "tests/unit/protocols/postgres/test_threats.py": "attacks by meaning, across the modules of the protocol",
+    "tests/unit/protocols/postgres/test_actions_document.py": "the reference page of actions",
+    "tests/unit/evidence/test_harmless.py": "escape sequences, across render and replay",
+}
+
+
+def _twin(name: str) -> Path:
+    parts = name.split(".")[1:]
+    return ROOT.joinpath("tests/unit", *parts[:-1], f"test_{parts[-1]}.py")
+
+
+def _has_statements(path: Path) -> bool:
+    return path.name != "__init__.py" and len(tree(path).body) > 1
+
+
+def test_every_module_has_its_twin() -> None:
+    lacking = [
+        name
+        for name, path in modules().items()
+        if _has_statements(path) and name not in WITHOUT_TWIN and not _twin(name).exists()
+    ]
+    assert lacking == []
+
+
+def test_every_unit_test_has_its_module() -> None:
+    twins = {_twin(name) for name in modules() if "." in name}
+    orphans = [
+        relative(path)
+        for path in files(".py", below="tests/unit")
+        if path.name.startswith("test_") and path not in twins and relative(path) not in WITHOUT_MODULE
+    ]
+    assert orphans == []
+
+
+def test_the_list_of_modules_without_twin_holds_no_other() -> None:
+    assert [name for name in WITHOUT_TWIN if name not in modules() or _twin(name).exists()] == []
+
+
+def test_the_list_of_tests_without_module_holds_no_other() -> None:
+    assert [name for name in WITHOUT_MODULE if not (ROOT / name).exists()] == []

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Writes the generated pages anew: what tests compare with the code.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+write() {
+    local page="$1"
+    shift
+    "$@" >"$page.new"
+    mv "$page.new" "$page"
+    printf 'wrote %s\n' "$page"
+}
+
+write docs/reference/config.md .venv/bin/python -m gatebook.config.reference
+write docs/reference/cli.md .venv/bin/python -m gatebook.cli.reference
+.venv/bin/python tools/threat_table.py
