@@ -18,11 +18,7 @@ WITHOUT_TWIN = {
     "gatebook.serve.fresh": "draws from clock and randomness, and decides nothing",
     "gatebook.serve.gateway": "needs a carrier and a database: tests/real",
     "gatebook.serve.tasks": "tests/real ends gates with work under way",
-    "gatebook.store.base": "an interface; tests/support/store_suite.py is its test",
     "gatebook.model.ids": "names for types; nothing to run",
-    "gatebook.cli.application": "an interface",
-    "gatebook.cli.serve": "tests/real runs it",
-    "gatebook.cli.trial": "tests/real runs it",
 }
 # Unit tests that are about something else than one module.
 WITHOUT_MODULE = {

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way of an operation: who comes in, as what, and how a message is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from gatebook import policy
+from gatebook.identity.api_key import MintedKey
+from gatebook.model.decision import Refused, Result, Verdict
+from gatebook.model.ids import SessionId
+from gatebook.model.operation import Access, CacheScope, ObjectKind, ObjectRef, Operation, Statement
+from gatebook.model.principal import Identified, NotIdentified
+from gatebook.model.secret import Secret
+from gatebook.model.target import Target
+from gatebook.session import steps
+from gatebook.session.gate import Admitted, Circumstances, Knock, NotAdmitted, Rules, Session
+
+Knocking = Callable[..., Knock]
+ORDERS = ObjectRef(ObjectKind.RELATION, ("shop", "shop", "public", "orders"))
+READ = Statement("SELECT", (Access("select", ORDERS),), privileged=False, cacheable=CacheScope.SHAPE)
+DROP = Statement("DROP TABLE", (Access("drop", ORDERS),), privileged=True, cacheable=CacheScope.EXACT)
+DELETE = Statement("DELETE", (Access("delete", ORDERS),), privileged=True, cacheable=CacheScope.SHAPE)
+
+
+def _admitted(knock: Knock, rules: Rules, circumstances: Circumstances) -> Session:
+    answer = steps.admit(knock, rules, SessionId("s_1"), circumstances)
+    assert isinstance(answer, Admitted)
+    return answer.session
+
+
+@pytest.fixture
+def session(knock: Knocking, rules: Rules, circumstances: Circumstances) -> Session:
+    return _admitted(knock(), rules, circumstances)
+
+
+def _failed(answer: Admitted | NotAdmitted) -> str:
+    assert isinstance(answer, NotAdmitted)
+    assert isinstance(answer.answer, NotIdentified)
+    return answer.answer.failed
+
+
+def test_a_good_key_is_admitted_as_the_first_role_of_its_groups(
+    knock: Knocking, rules: Rules, circumstances: Circumstances
+) -> None:
+    answer = steps.admit(knock(), rules, SessionId("s_1"), circumstances)
+    assert isinstance(answer, Admitted)
+    assert answer.session.role.name == "reader"
+    assert answer.session.principal.subject.subject == "order-bot"
+    assert answer.decision.result is Result.ALLOW
+    assert [check.name for check in answer.identified.checks] == [
+        *["form", "checksum", "known", "revoked", "expired", "owner"],
+        *["user", "target", "role", "policy"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("other", "failed"),
+    [
+        ({"credential": Secret("hunter2")}, "form"),
+        ({"user": "payment-bot"}, "user"),
+        ({"target": None}, "target"),
+    ],
+)
+def test_a_login_that_fails_names_the_check_for_evidence_and_nothing_to_the_client(
+    knock: Knocking, rules: Rules, circumstances: Circumstances, other: dict[str, object], failed: str
+) -> None:
+    answer = steps.admit(knock(**other), rules, SessionId("s_1"), circumstances)
+    assert _failed(answer) == failed
+    assert isinstance(answer, NotAdmitted)
+    assert answer.refused == Refused(
+        code="authn.failed",
+        message="the gate does not accept this login",
+        hint="check key, expiry, user name and database (target); the operator finds the failed check in the book",
+    )
+
+
+def test_a_key_that_ran_out_is_told_like_any_other(knock: Knocking, rules: Rules, circumstances: Circumstances) -> None:
+    late = circumstances.now + timedelta(days=1)
+    answer = steps.admit(knock(now=late), rules, SessionId("s_1"), circumstances)
+    assert _failed(answer) == "expired"
+
+
+def test_an_agent_without_a_role_at_the_target_stays_out(
+    knock: Knocking, rules: Rules, circumstances: Circumstances, target: Target
+) -> None:
+    nobody = replace(target, roles=(target.roles[0],))
+    assert _failed(steps.admit(knock(target=nobody), rules, SessionId("s_1"), circumstances)) == "role"
+
+
+def test_a_known_identity_that_no_policy_lets_in_is_told_so(
+    knock: Knocking, rules: Rules, circumstances: Circumstances
+) -> None:
+    nothing = replace(rules, engine=policy.load({"none.cedar": '@id("x") forbid (principal, action, resource);'}))
+    answer = steps.admit(knock(), nothing, SessionId("s_1"), circumstances)
+    assert isinstance(answer, NotAdmitted)
+    assert isinstance(answer.answer, Identified)
+    assert answer.answer.checks[-1].name == "policy"
+    assert not answer.answer.checks[-1].passed
+    assert answer.refused.code == "admit.denied"
+
+
+def test_a_start_up_option_needs_its_permit_like_a_statement(
+    knock: Knocking, rules: Rules, circumstances: Circumstances
+) -> None:
+    admin = Access("set_role", ObjectRef(ObjectKind.ROLE, ("shop", "admin")))
+    answer = steps.admit(knock(accesses=(admin,)), rules, SessionId("s_1"), circumstances)
+    assert isinstance(answer, NotAdmitted)
+    assert answer.refused.code == "admit.denied"
+    assert dict(answer.refused.facts)["denied"] == ("set_role shop.admin",)
+
+
+def test_any_user_name_goes_where_any_database_may_be_asked_for(
+    knock: Knocking, rules: Rules, circumstances: Circumstances, target: Target
+) -> None:
+    anything = replace(target, any_database=True)
+    session = _admitted(knock(target=anything, user="whoever", database="shop"), rules, circumstances)
+    assert session.database == "shop"
+
+
+def test_a_client_that_could_not_be_read_is_turned_away_by_a_named_check() -> None:
+    answer = steps.turn_away("startup", Refused("protocol.malformed", "no", ""))
+    assert _failed(answer) == "startup"
+
+
+def _decide(session: Session, rules: Rules, circumstances: Circumstances, *statements: Statement) -> Verdict:
+    return steps.decide(session, Operation("query", statements), rules, circumstances)
+
+
+def test_a_permitted_statement_is_allowed_and_may_be_kept(
+    session: Session, rules: Rules, circumstances: Circumstances
+) -> None:
+    verdict = _decide(session, rules, circumstances, READ)
+    assert verdict.refused is None
+    assert verdict.decisions[0].policies == ("read",)
+    assert verdict.cache is CacheScope.SHAPE
+    assert verdict.ttl_s == 300.0
+    assert verdict.evaluation == "e_1"
+
+
+def test_a_forbidden_statement_is_refused_in_the_words_of_its_policy(
+    session: Session, rules: Rules, circumstances: Circumstances
+) -> None:
+    verdict = _decide(session, rules, circumstances, DROP)
+    assert verdict.refused is not None
+    assert verdict.refused.code == "policy.denied"
+    assert "agents define nothing" in verdict.refused.message
+    assert verdict.refused.hint == "ask for a migration"
+    facts = dict(verdict.refused.facts)
+    assert facts["denied"] == ("drop shop.shop.public.orders",)
+    assert facts["policies"] == ("no-define",)
+    assert facts["policy_hash"] == rules.engine.hash
+
+
+def test_what_nobody_permitted_is_refused(session: Session, rules: Rules, circumstances: Circumstances) -> None:
+    verdict = _decide(session, rules, circumstances, DELETE)
+    assert verdict.refused is not None
+    assert verdict.refused.code == "policy.denied"
+    assert verdict.refused.hint == "ask for a permit for what is named, or do without it"
+
+
+def test_one_refused_statement_refuses_the_whole_message_and_keeps_nothing(
+    session: Session, rules: Rules, circumstances: Circumstances
+) -> None:
+    verdict = _decide(session, rules, circumstances, READ, DROP)
+    assert [decision.result for decision in verdict.decisions] == [Result.ALLOW, Result.REFUSE]
+    assert verdict.refused is not None
+    assert verdict.cache is CacheScope.NONE
+
+
+@pytest.mark.parametrize(
+    ("scopes", "kept"),
+    [
+        ((CacheScope.SHAPE, CacheScope.SHAPE), CacheScope.SHAPE),
+        ((CacheScope.SHAPE, CacheScope.EXACT), CacheScope.EXACT),
+        ((CacheScope.SHAPE, CacheScope.NONE), CacheScope.NONE),
+        ((), CacheScope.EXACT),
+    ],
+)
+def test_a_verdict_is_kept_as_narrowly_as_its_narrowest_statement(
+    session: Session, rules: Rules, circumstances: Circumstances, scopes: tuple[CacheScope, ...], kept: CacheScope
+) -> None:
+    statements = [replace(READ, cacheable=scope) for scope in scopes]
+    assert _decide(session, rules, circumstances, *statements).cache is kept
+
+
+def test_a_decision_that_reads_the_clock_is_never_kept(
+    knock: Knocking, rules: Rules, circumstances: Circumstances
+) -> None:
+    hours = """
+    permit (principal, action in Action::"connect", resource);
+    permit (principal, action, resource) when { context.now < datetime("2027-01-01") };
+    """
+    timed = replace(rules, engine=policy.load({"hours.cedar": hours}))
+    session = _admitted(knock(), timed, circumstances)
+    verdict = _decide(session, timed, circumstances, READ)
+    assert verdict.refused is None
+    assert verdict.cache is CacheScope.NONE
+
+
+def test_explaining_decides_nothing_and_tells_what_is_missing(
+    session: Session, rules: Rules, circumstances: Circumstances
+) -> None:
+    operation = Operation("query", (DELETE,))
+    (told,) = steps.explain(session, operation, DELETE, rules.engine, circumstances)
+    assert not told.permitted
+    assert (told.permits, told.forbids) == ((), ())
+    assert told.needed != ""
+
+
+def test_a_key_of_somebody_who_left_opens_nothing(
+    knock: Knocking, rules: Rules, circumstances: Circumstances, key: MintedKey
+) -> None:
+    people = rules.book.people  # type: ignore[attr-defined]  # the book of this test
+    people[key.record.owner] = replace(people[key.record.owner], disabled_at=circumstances.now)
+    assert _failed(steps.admit(knock(), rules, SessionId("s_1"), circumstances)) == "owner"
