@@ -32,6 +32,7 @@ THREATS = {
     "PG-15": "bytes pipelined behind a TLS request, on either side: the connection ends",
     "PG-16": "no TLS, or encryption the gate does not speak: refused before a password is asked for",
     "PG-17": "start-up parameters given twice or malformed: refused before they can be read two ways",
+    "PG-18": "settings, roles and replication in the start-up packet: each judged as if the client had said SET",
     "PG-19": "becoming another role: an action of its own, refused by default",
     "PG-21": "settings that move quotes or encoding: pinned; a change is an action of its own",
     "PG-22": "comments, escapes, dollar quotes, Unicode and quoted names: read by PostgreSQL's own grammar",
