@@ -352,13 +352,13 @@ def try_database(
             if as_json:
                 print(json.dumps(connection), flush=True)  # noqa: T201  what was asked for
                 return
-            print(trial.psql_command(connection), flush=True)  # noqa: T201
+            print(trial.psql_command(connection), flush=True)  # noqa: T201  as above
             click.echo(
                 f"the book is in {made.folder}; more of it: gatebook sessions list --config {made.config}", err=True
             )
 
         async def beside() -> None:
             if not as_json:
-                await follow(parts.journal.folder, recordings, lambda line: print(line, flush=True))  # noqa: T201
+                await follow(parts.journal.folder, recordings, lambda line: print(line, flush=True))  # noqa: T201  as above
 
         run(parts, opened, beside)
