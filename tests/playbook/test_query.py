@@ -26,11 +26,8 @@ def test_nothing_goes_upstream_before_the_verdict() -> None:
 
 def test_the_intent_is_written_before_anything_is_forwarded() -> None:
     play = Play(insecure_plaintext=True, hold_journal=True)
-    for step in (
-        lambda: play.conversation.client(pgwire.startup(user="agent", database="shop")),
-        lambda: play.conversation.client(pgwire.password("key")),
-    ):
-        play.take(step())
+    play.take(play.conversation.client(pgwire.startup(user="agent", database="shop")))
+    play.take(play.conversation.client(pgwire.password("key")))
     play.take(play.conversation.admit(play.ticket, admission()))
     play.take(play.conversation.upstream_open())
     play.take(play.conversation.upstream(pgwire.AUTHENTICATED + pgwire.key_data(7, b"abcd") + pgwire.READY))
@@ -309,9 +306,7 @@ def test_stale_facts_are_read_again_once_idle_and_not_within_a_transaction() -> 
     begun = pgwire.complete("BEGIN") + pgwire.READY_IN_BLOCK
     play.upstream(begun, ("client", begun))
     play.client(pgwire.query("SET search_path TO x"), ("ask",))
-    play.answer(
-        allow("SET", effects=(("facts_stale", ""),)), ("upstream", pgwire.query("SET search_path TO x"))
-    )
+    play.answer(allow("SET", effects=(("facts_stale", ""),)), ("upstream", pgwire.query("SET search_path TO x")))
     done = pgwire.complete("SET") + pgwire.READY_IN_BLOCK
     play.upstream(done, ("client", done))
     play.client(pgwire.query("SELECT 1"), ("ask",))

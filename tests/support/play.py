@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Playbooks: a conversation of events and the output each must give, told in the order it happens.
 
-`play.does(event, *expected)` fails unless the turn's output is exactly the expected one. Entries and frames are kept aside, to be
-asked for; a playbook that ends with entries nobody looked at is fine, one that ends with output nobody expected is not.
+`play.does(event, *expected)` fails unless the turn's output is exactly the expected one. Entries and frames are kept
+aside, to be asked for; a playbook that ends with entries nobody looked at is fine, one that ends with output nobody
+expected is not.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 from gatebook.native.pure import Admission, OperationFacts, PostgresConversation, Refusal, Verdict
-
 from support import pgwire
 
 Output = tuple[Any, ...]
@@ -20,7 +20,7 @@ FACTS = "SELECT facts"
 FACTS_ROW = pgwire.row(b'["public"]', b"public")
 
 
-def admission(**changes: Any) -> Admission:
+def admission(**changes: Any) -> Admission:  # noqa: ANN401  the admission's own arguments
     """Consent to a session at a plaintext upstream that asks for no password."""
     fields: dict[str, Any] = {
         "session": "s_play",
@@ -104,7 +104,7 @@ def constant_parse(operation: int, name: str = "gatebook") -> bytes:
 class Play:
     """A conversation being played."""
 
-    def __init__(self, **setup: Any) -> None:
+    def __init__(self, **setup: Any) -> None:  # noqa: ANN401  the conversation's own arguments
         self.conversation = PostgresConversation(**setup)
         self.entries: list[dict[str, Any]] = []
         self.frames = b""
@@ -159,7 +159,7 @@ class Play:
             for entry in self.events("operation.outcome")
         ]
 
-    def log_in(self, **changes: Any) -> None:
+    def log_in(self, **changes: Any) -> None:  # noqa: ANN401  as `admission`
         """Play the login at a plaintext listener up to the first ReadyForQuery."""
         self.client(pgwire.startup(user="agent", database="shop"), ("client", pgwire.ASK_PASSWORD))
         self.client(pgwire.password("key"), ("ask",))
@@ -168,8 +168,8 @@ class Play:
             ("open_recording", "s_play"),
             ("dial", "127.0.0.1", 5432),
         )
-        parameters = {"user": "shop_reader", "database": "shop"}
-        self.does(self.conversation.upstream_open, ("upstream", pgwire.startup(**parameters)))
+        startup = pgwire.startup(user="shop_reader", database="shop")
+        self.does(self.conversation.upstream_open, ("upstream", startup))
         greeting = pgwire.parameter("server_version", "15.18")
         key = pgwire.key_data(7, b"\x09\x09\x09\x09")
         shown_key = pgwire.key_data(7, b"\x01\x02\x03\x04")
@@ -180,7 +180,7 @@ class Play:
         )
 
 
-def logged_in(**changes: Any) -> Play:
+def logged_in(**changes: Any) -> Play:  # noqa: ANN401  as `admission`
     """A play behind its login."""
     play = Play(insecure_plaintext=True)
     play.log_in(**changes)
