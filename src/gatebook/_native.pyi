@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The contract of the native module: everything Rust does for Python, and nothing else.
 
 Only `gatebook.native.pure` and `gatebook.native.carrier` import this module.
@@ -53,9 +54,7 @@ def sql_tokens(text: bytes) -> list[tuple[str, int, int]]:
 def entry_link(previous: bytes, entry: bytes) -> bytes:
     """SHA-256 over previous link and entry."""
 
-def private_seal(
-    key: bytes, session: str, seq: int, operation: int, private: bytes
-) -> tuple[bytes, str]:
+def private_seal(key: bytes, session: str, seq: int, operation: int, private: bytes) -> tuple[bytes, str]:
     """Blob of a private part, sealed, and its commitment `sha256:...` (docs/spec/entry.md)."""
 
 def private_open(key: bytes, session: str, seq: int, sealed: bytes) -> bytes:
@@ -192,9 +191,7 @@ class Admission:
 
 @final
 class Refusal:
-    def __new__(
-        cls, *, sqlstate: str, message: str, detail: str, hint: str, code: str
-    ) -> Self: ...
+    def __new__(cls, *, sqlstate: str, message: str, detail: str, hint: str, code: str) -> Self: ...
 
 @final
 class OperationFacts:
@@ -226,9 +223,7 @@ class Journal:
     """The writer of one journal folder (docs/spec/journal.md). One per process and folder."""
 
     @staticmethod
-    def open(
-        folder: str, writer: str, *, sync: str, segment_bytes: int = 67108864, fault: str = ""
-    ) -> Journal:
+    def open(folder: str, writer: str, *, sync: str, segment_bytes: int = 67108864, fault: str = "") -> Journal:
         """Take the lock, recover, preallocate. `sync` is `privileged` or `every`. NativeError if it cannot.
 
         `fault` makes a chosen system call fail, for tests: `<step>:<n>:<fails|persists|short>`.
@@ -273,9 +268,7 @@ class Carrier:
     def desk_fd(self) -> int:
         """Readable while something waits in `drain`."""
 
-    def drain(
-        self, most: int
-    ) -> list[Hello | Question | Ended | Forgotten | CatalogueChanged | Fault]:
+    def drain(self, most: int) -> list[Hello | Question | Ended | Forgotten | CatalogueChanged | Fault]:
         """Take up to `most` waiting things, fair over principals, without blocking."""
 
     def admit(self, ticket: int, admission: Admission) -> None: ...
