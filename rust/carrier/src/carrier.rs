@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gatebook_wire::{Admission, Answer, Cause};
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 
 use crate::clock::{micros, Clock};
 use crate::desk::Desk;
 use crate::error::CarrierError;
 use crate::journal::Journal;
+use crate::lanes::Lanes;
 use crate::listener::{ListenSpec, Listener};
 use crate::mailbox::Mailbox;
 use crate::parser::{self, ParseHook};
@@ -21,8 +21,6 @@ use crate::registry::Registry;
 use crate::shared::{Counts, Shared, Tally};
 use crate::tls::UpstreamTls;
 
-/// Threads for name look-ups, which block.
-const BLOCKING_THREADS: usize = 8;
 /// LIMIT: closing all sessions after the drain: last bytes, goodbyes and seals.
 const CLOSE: Duration = Duration::from_secs(12);
 
@@ -49,7 +47,7 @@ pub struct Options {
 pub struct Carrier {
     shared: Arc<Shared>,
     /// `None` once stopped.
-    runtime: Mutex<Option<Runtime>>,
+    lanes: Mutex<Option<Arc<Lanes>>>,
     listeners: Mutex<Vec<Listener>>,
 }
 
@@ -63,13 +61,7 @@ impl Carrier {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(threads)
-            .max_blocking_threads(BLOCKING_THREADS)
-            .thread_name("gatebook-io")
-            .enable_all()
-            .build()
-            .map_err(words)?;
+        let lanes = Arc::new(Lanes::start(threads).map_err(words)?);
         let recorder = Recorder::start(
             &options.recordings,
             Arc::clone(&journal),
@@ -87,20 +79,20 @@ impl Carrier {
             before_login: Arc::new(Semaphore::new(options.before_login)),
             tally: Tally::default(),
         });
-        Ok(Self { shared, runtime: Mutex::new(Some(runtime)), listeners: Mutex::default() })
+        Ok(Self { shared, lanes: Mutex::new(Some(lanes)), listeners: Mutex::default() })
     }
 
     /// Binds and accepts; listener id (from 0) and port.
     pub fn listen(&self, spec: ListenSpec) -> Result<(u32, u16), CarrierError> {
-        let runtime = lock(&self.runtime);
-        let Some(runtime) = runtime.as_ref() else {
+        let lanes = lock(&self.lanes);
+        let Some((lanes, first)) = lanes.as_ref().and_then(|all| Some((all, all.first()?))) else {
             return Err(CarrierError::new("the carrier is stopped"));
         };
         let mut listeners = lock(&self.listeners);
         let id = u32::try_from(listeners.len())
             .map_err(|_| CarrierError::new("there are too many listeners"))?;
-        let start = Listener::start(id, spec, Arc::clone(&self.shared));
-        let (listener, port) = runtime.block_on(start)?;
+        let start = Listener::start(id, spec, Arc::clone(&self.shared), Arc::clone(lanes));
+        let (listener, port) = first.block_on(start)?;
         listeners.push(listener);
         Ok((id, port))
     }
@@ -143,19 +135,22 @@ impl Carrier {
     /// is over, seals recordings. Blocks; the desk is served meanwhile. A second call does
     /// nothing.
     pub fn stop(&self, drain: Duration) {
-        let Some(runtime) = lock(&self.runtime).take() else { return };
+        let Some(lanes) = lock(&self.lanes).take() else { return };
         lock(&self.listeners).clear();
         let registry = &self.shared.registry;
         registry.tell_all(Mailbox::drain);
-        runtime.block_on(async {
+        let all_gone = async {
             if tokio::time::timeout(drain, registry.empty()).await.is_ok() {
                 return;
             }
             registry.tell_all(|mailbox| mailbox.end(Cause::of("gate stopping")));
             let _ = tokio::time::timeout(CLOSE, registry.empty()).await;
-        });
+        };
+        if let Some(first) = lanes.first() {
+            first.block_on(all_gone);
+        }
         self.shared.desk.close();
-        runtime.shutdown_timeout(Duration::from_secs(1));
+        lanes.stop();
     }
 }
 
@@ -163,8 +158,8 @@ impl Drop for Carrier {
     /// Without [`Carrier::stop`]: connections are cut, as if the process had ended.
     fn drop(&mut self) {
         self.shared.desk.close();
-        if let Some(runtime) = lock(&self.runtime).take() {
-            runtime.shutdown_background();
+        if let Some(lanes) = lock(&self.lanes).take() {
+            lanes.stop();
         }
     }
 }

@@ -15,6 +15,7 @@ mod errand;
 mod error;
 mod fair;
 pub mod journal;
+mod lanes;
 mod listener;
 mod mailbox;
 mod parser;

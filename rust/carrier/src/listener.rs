@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::error::CarrierError;
+use crate::lanes::Lanes;
 use crate::session::Session;
 use crate::shared::Shared;
 use crate::tls;
@@ -56,6 +57,7 @@ impl Listener {
         id: u32,
         spec: ListenSpec,
         shared: Arc<Shared>,
+        lanes: Arc<Lanes>,
     ) -> Result<(Self, u16), CarrierError> {
         let tls = config(&spec.certificate, &spec.key, spec.alpn)?;
         let words = |error: io::Error| {
@@ -64,7 +66,7 @@ impl Listener {
         let socket = TcpListener::bind((spec.host.as_str(), spec.port)).await.map_err(words)?;
         let port = socket.local_addr().map_err(words)?.port();
         let tls = Arc::new(RwLock::new(tls));
-        let door = Door { id, tls: Arc::clone(&tls), make: spec.make, shared };
+        let door = Door { id, tls: Arc::clone(&tls), make: spec.make, shared, lanes };
         let task = tokio::spawn(accept(socket, door));
         Ok((Self { alpn: spec.alpn, tls, task }, port))
     }
@@ -99,6 +101,7 @@ struct Door {
     tls: ListenerTls,
     make: ConversationMaker,
     shared: Arc<Shared>,
+    lanes: Arc<Lanes>,
 }
 
 async fn accept(socket: TcpListener, door: Door) {
@@ -126,7 +129,11 @@ fn enter(door: &Door, stream: TcpStream, peer: SocketAddr) {
     // socket that is gone already.
     let _ = stream.set_nodelay(true);
     let tls = door.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
-    let session =
-        Session::new(Arc::clone(&door.shared), (door.make)(), stream, door.id, peer, tls, permit);
-    tokio::spawn(session.run());
+    let (shared, conversation, id) = (Arc::clone(&door.shared), (door.make)(), door.id);
+    // The stream is handed over without its place in this thread's reactor.
+    let (Ok(stream), Some(lane)) = (stream.into_std(), door.lanes.next()) else { return };
+    lane.spawn(async move {
+        let Ok(stream) = TcpStream::from_std(stream) else { return };
+        Session::new(shared, conversation, stream, id, peer, tls, permit).run().await;
+    });
 }
