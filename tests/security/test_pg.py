@@ -77,7 +77,7 @@ def test_pg_01_extended_protocol_is_judged_and_audited_as_a_query_is(guarded: Pl
     answer = client.ask(
         pgwire.parse("INSERT INTO rows VALUES ($1)"), pgwire.bind(values=(b"5",)), pgwire.execute(), pgwire.SYNC
     )
-    assert kinds(answer) == "12CZ"
+    assert kinds(answer) == "12CZ", answer
     client.send(pgwire.TERMINATE)
     operations = guarded.operations_since(before)
     told = [(one["via"], one["verb"], one["decision"], one["status"]) for one in operations]

@@ -37,7 +37,9 @@ class DatabaseCatalogue:
         self._catalogue = Catalogue()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._lock = asyncio.Lock()
-        self._due = True
+        # Readings asked for, and how many of them the view answers: one that is under way does not count yet.
+        self._wanted = 1
+        self._answered = 0
 
     @property
     def view(self) -> CatalogueView:
@@ -46,30 +48,36 @@ class DatabaseCatalogue:
 
     def mark_due(self) -> None:
         """Read again before the next decision: something may have changed."""
-        self._due = True
+        self._wanted += 1
 
     async def current(self) -> CatalogueView:
-        """Return the view, after a reading that is due."""
-        if self._due:
-            await self.poll()
+        """Return the view, after a reading that is due, also where somebody else has just begun it."""
+        if self._answered < self._wanted:
+            async with self._lock:
+                if self._answered < self._wanted:
+                    await self._read()
         return self._catalogue.view
 
     async def poll(self) -> bool:
         """Read the catalogue if it changed; True if the view is another now. A failure is logged and empties it."""
         async with self._lock:
-            self._due = False
             before = self._catalogue.view.digest
-            try:
-                if await self._catalogue.changed(self._run):
-                    await self._catalogue.refresh(self._run)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, UpstreamFault, TimeoutError) as fault:
-                _log.warning(
-                    "catalogue cannot be read", target=self.target.name, database=self.database, fault=str(fault)[:200]
-                )
-                self._catalogue.view = CatalogueView()
-                self._due = True
-                await self._disconnect()
+            await self._read()
             return before != self._catalogue.view.digest
+
+    async def _read(self) -> None:
+        wanted = self._wanted
+        try:
+            if await self._catalogue.changed(self._run):
+                await self._catalogue.refresh(self._run)
+            self._answered = wanted
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, UpstreamFault, TimeoutError) as fault:
+            _log.warning(
+                "catalogue cannot be read", target=self.target.name, database=self.database, fault=str(fault)[:200]
+            )
+            self._catalogue.view = CatalogueView()
+            self._answered = 0
+            await self.close()
 
     async def close(self) -> None:
         """Close the connection, after a reading that is under way; the next reading opens another."""
