@@ -68,13 +68,13 @@ def header(first: int = 1, previous: bytes = bytes(32), writer: bytes = b"gate",
 
 def records(entries: Sequence[bytes | tuple[bytes, bytes]], previous: bytes = bytes(32)) -> tuple[bytes, bytes]:
     """Return the bytes of records and the last link; an entry is a leaf, or leaf and private part."""
-    out = b""
+    out = bytearray()
     for item in entries:
         plain, private = item if isinstance(item, tuple) else (item, b"")
         entry = struct.pack(">I", len(plain)) + plain + private
         previous = hashlib.sha256(previous + entry).digest()
         out += struct.pack(">I", len(entry)) + entry + previous
-    return out, previous
+    return bytes(out), previous
 
 
 def segment(entries: Sequence[bytes | tuple[bytes, bytes]], padding: int = 4096) -> bytes:

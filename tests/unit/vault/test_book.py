@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from support.data_folder import put_journal
-from support.evidence import RECORDING_KEY, SESSION, end, intent, leaf, outcome, seal_private, session_leaf, start
+from support.evidence import (
+    RECORDING_KEY,
+    SESSION,
+    end,
+    intent,
+    leaf,
+    outcome,
+    seal_private,
+    sealed_leaf,
+    session_leaf,
+    start,
+)
 
 from gatebook.evidence.private import PrivateParts
 from gatebook.model.secret import Secret
@@ -78,3 +89,17 @@ def test_is_not_led_astray_by_text_that_looks_like_an_event(tmp_path: Path) -> N
     odd = intent(1, 1, action={"shape": '"event":"session.end"'})
     put_journal(tmp_path, [start(), odd])
     assert Book(tmp_path).list_sessions()[0].cause == ""
+
+
+def test_leaves_out_what_does_not_belong_to_a_whole_session(tmp_path: Path) -> None:
+    bad_time = intent(2, 2, time="today")
+    put_journal(
+        tmp_path,
+        [end(9), intent(7, 8), start(), intent(1, 1), bad_time, outcome(2, 3), sealed_leaf([], 0), end(4)],
+    )
+    book = Book(tmp_path)
+    assert [one.id for one in book.list_sessions()] == [SESSION]
+    story = book.read_session(SESSION, None)
+    assert story is not None
+    assert [operation.summary.number for operation in story.operations] == [1]
+    assert book.faults == 1

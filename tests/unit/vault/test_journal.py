@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -107,17 +107,15 @@ def test_does_not_take_the_tail_of_a_living_writer_for_damage(tmp_path: Path) ->
     assert told.faults == []
 
 
-def test_waits_for_a_record_that_is_being_written(tmp_path: Path) -> None:
+def test_waits_for_a_record_that_is_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = put_journal(tmp_path, [b"1"])
     segment = folder / f"{1:020}.seg"
     data = records([b"1", b"2"])[0]
     segment.write_bytes(header() + data[:-7])
     told = Told()
+    monkeypatch.setattr(time, "sleep", lambda _: segment.write_bytes(header() + data + bytes(100)))
     with locked(folder):
-        later = threading.Timer(0.05, lambda: segment.write_bytes(header() + data + bytes(100)))
-        later.start()
         assert [record.leaf for record in JournalReader(folder, told).read()] == [b"1", b"2"]
-        later.join()
     assert told.faults == []
 
 
@@ -182,13 +180,11 @@ def test_one_journal_has_one_writer(tmp_path: Path) -> None:
     assert "whether another process writes this journal" in caught.value.hint
 
 
-def test_waits_for_the_lock(tmp_path: Path) -> None:
+def test_waits_for_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = JournalWriter.open(tmp_path, "cli", sync="every")
-    later = threading.Timer(0.05, first.close)
-    later.start()
-    with JournalWriter.open(tmp_path, "cli", sync="every", wait_s=5) as second:
+    monkeypatch.setattr(time, "sleep", lambda _: first.close())
+    with JournalWriter.open(tmp_path, "cli", sync="every", wait_s=60) as second:
         assert second.append(STOP) == 1
-    later.join()
 
 
 def test_says_that_evidence_cannot_be_written(tmp_path: Path) -> None:

@@ -135,3 +135,10 @@ def test_reads_everything_where_no_gate_ever_started(tmp_path: Path) -> None:
 def test_a_damaged_entry_does_not_keep_a_gate_from_starting(tmp_path: Path) -> None:
     folder = put_journal(tmp_path / "journal", [b"garbage", b'{"event":"session.start"}', start()])
     assert [session.id for session in find_unfinished(folder).sessions] == [SESSION]
+
+
+def test_passes_over_an_entry_of_a_lost_session_that_is_damaged(tmp_path: Path) -> None:
+    damaged = intent(1, 1)[:-1] + b" }"
+    folder = put_journal(tmp_path / "journal", [GATEWAY_START, start(), damaged, intent(2, 2)])
+    (session,) = find_unfinished(folder).sessions
+    assert session.open_operations == [f"{SESSION}.2"]

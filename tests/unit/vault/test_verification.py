@@ -183,3 +183,9 @@ def test_opens_private_parts_of_many_sessions(tmp_path: Path) -> None:
     report = verify(tmp_path)
     assert report.findings == []
     assert report.checked["private parts opened"] == 300
+
+
+def test_reports_a_key_file_that_is_not_usable_once(tmp_path: Path) -> None:
+    build(tmp_path)
+    record_path(tmp_path).with_suffix(".key").write_bytes(b"garbage")
+    assert [finding.name for finding in verify(tmp_path).findings] == ["key_unusable"]
