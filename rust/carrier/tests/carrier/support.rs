@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A small conversation over real loopback sockets, a desk that answers, and certificates.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic)] // shared by test files; tests fail by panicking
+#![allow(clippy::unwrap_used, clippy::panic)] // tests fail by panicking
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -16,6 +16,9 @@ use gatebook_wire::{
     Limits, Moment, Out, Question, TlsDemand, Verdict,
 };
 
+/// Leaf of every entry of a relay.
+const ENTRY: &[u8] = br#"{"event":"test"}"#;
+
 /// Bytes the relay saw, for assertions.
 #[derive(Debug, Default)]
 pub struct Seen {
@@ -24,7 +27,8 @@ pub struct Seen {
 }
 
 /// `S` starts TLS, `H` asks to come in; then bytes are relayed, each piece with an entry. A
-/// piece that begins with `?` is a question, `!` panics, `*` signals the session named behind it.
+/// piece that begins with `?` is a question, `#` has to reach the disk, `!` panics, `*` signals
+/// the session named behind it.
 pub struct Relay {
     seen: Arc<Seen>,
     stage: Stage,
@@ -36,7 +40,6 @@ pub struct Relay {
     asked: u64,
     over: bool,
     busy: bool,
-    need: Durability,
 }
 
 #[derive(PartialEq, Clone, Copy, Debug)]
@@ -59,7 +62,6 @@ impl Relay {
             asked: 0,
             over: false,
             busy: false,
-            need: Durability::Kernel,
         }
     }
 
@@ -72,6 +74,9 @@ impl Relay {
             return;
         }
         Self::say(out, &format!("bye:{}", cause.word));
+        if !self.session.is_empty() {
+            out.batch_mut().push(ENTRY, b"", Durability::Kernel);
+        }
         if let Some(dial) = self.dial.clone().filter(|_| cause.word == "operator") {
             let bytes = b"cancel".to_vec();
             let errand = Errand { dial, preface: (vec![], vec![]), tls: None, bytes };
@@ -87,7 +92,8 @@ impl Relay {
 
     fn forward(&mut self, bytes: &[u8], at: Moment, out: &mut Out) {
         self.stage.push(Authorized::housekeeping(Housekeeping::Order), bytes);
-        out.batch_mut().push(br#"{"event":"test"}"#, b"", self.need);
+        let need = if bytes.starts_with(b"#") { Durability::Disk } else { Durability::Kernel };
+        out.batch_mut().push(ENTRY, b"", need);
         out.record(b'>', at.unix_us, bytes);
     }
 

@@ -2,8 +2,6 @@
 //! Sessions over real sockets: relay, back-pressure, loss, ends, bounds.
 #![allow(clippy::unwrap_used, clippy::panic)] // tests fail by panicking
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,9 +9,9 @@ use std::sync::mpsc::channel;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::{allowed, echo, expect, rest, upstream, Gate, Setup};
 use gatebook_carrier::{Item, Parsed};
 use gatebook_wire::{Answer, Cause};
-use support::{allowed, echo, expect, rest, upstream, Gate, Setup};
 
 #[test]
 fn bytes_go_both_ways_and_each_piece_has_its_entry() {
@@ -42,7 +40,7 @@ fn an_upstream_behind_a_unix_socket_is_reached_by_its_path() {
     });
     let mut client = gate.connect();
     client.write_all(b"H").unwrap();
-    let mut admission = support::admission("s1", 0, None);
+    let mut admission = crate::support::admission("s1", 0, None);
     admission.dial.host = path.to_str().unwrap().to_owned();
     assert!(gate.carrier.admit(gate.hello(), admission));
     expect(&mut client, b"okfrom unix");
@@ -53,7 +51,7 @@ fn an_upstream_that_nobody_serves_fails_with_its_address() {
     let gate = Gate::start(Setup::default());
     let mut client = gate.connect();
     client.write_all(b"H").unwrap();
-    assert!(gate.carrier.admit(gate.hello(), support::admission("s1", 1, None)));
+    assert!(gate.carrier.admit(gate.hello(), crate::support::admission("s1", 1, None)));
     let words = rest(&mut client);
     assert!(words.starts_with("127.0.0.1:1: "), "{words}");
     assert!(words.ends_with("bye:upstream failed"), "{words}");
@@ -174,7 +172,7 @@ fn a_silent_desk_is_a_no_and_its_late_answer_counts_for_nothing() {
     });
     assert_eq!(forgotten, ticket);
     assert_eq!(gate.ended().session, "");
-    assert!(!gate.carrier.admit(ticket, support::admission("late", 1, None)));
+    assert!(!gate.carrier.admit(ticket, crate::support::admission("late", 1, None)));
     assert_eq!(gate.ended().session, "late");
 }
 
