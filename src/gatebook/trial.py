@@ -169,6 +169,8 @@ def psql_command(connection: dict[str, str | int]) -> str:
 def _config(url: DatabaseUrl, listen: tuple[str, int], *, insecure_plaintext: bool) -> str:
     tls = 'tls_certificate = "server.crt"\ntls_key = "file:server.key"\ntls_root = "root.crt"'
     password = 'password = "file:target.password"' if url.password else ""
+    # Who writes sslmode=disable for another machine has said so in so many words.
+    plaintext = "insecure_plaintext = true" if url.tls is TlsMode.DISABLE and not url.address.is_local else ""
     roots = f"tls_roots = {_toml(str(url.tls_roots))}" if url.tls_roots else ""
     return f"""# Made by `gatebook try`.
 
@@ -191,6 +193,7 @@ host = {_toml(url.address.host)}
 port = {url.address.port}
 database = {_toml(url.database)}
 tls = "{url.tls.value}"
+{plaintext}
 {roots}
 
   [[target.role]]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import stat
@@ -18,10 +17,10 @@ from gatebook.cli.common import recordings_of
 from gatebook.config import SecretRef, Secrets, Settings, load_settings
 from gatebook.model.errors import GatebookError
 from gatebook.model.target import TlsMode
+from gatebook.vault.clock import CLOCK_UNSYNCHRONISED, clock_state
 
 EXPIRES_SOON = timedelta(days=30)
 SEGMENTS_FREE = 4  # a gate takes one segment ahead; room for the recordings beside it
-CLOCK_UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
 
 
 class Verdict(StrEnum):
@@ -206,16 +205,6 @@ def _check_targets(settings: Settings) -> Iterator[Check]:
         for step in steps:
             verdict = Verdict.OK if step.passed else Verdict.WRONG
             yield Check(f"target {target.name}", verdict, f"{step.name}: {step.words}")
-
-
-def clock_state() -> int | None:
-    """Return what adjtimex(2) says of the clock, asking without changing anything; None where it is not there."""
-    try:
-        ask = ctypes.CDLL(None, use_errno=True).adjtimex
-    except (OSError, AttributeError):
-        return None
-    state = int(ask(ctypes.create_string_buffer(512)))  # a zeroed struct timex: modes 0 only reads
-    return state if state >= 0 else None
 
 
 def _words(fault: GatebookError) -> str:

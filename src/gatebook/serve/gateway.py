@@ -37,6 +37,7 @@ from gatebook.serve.catalogues import Catalogues, DatabaseCatalogue
 from gatebook.serve.fresh import fresh_evaluation, fresh_session, now
 from gatebook.serve.tasks import Tasks
 from gatebook.session.gate import Admitted, Circumstances, NotAdmitted, Rules, Session
+from gatebook.vault.clock import is_synchronised
 from gatebook.vault.keys import KeyEncryptionKey
 
 # Things taken from the carrier's queue at a time: others on the loop come in between.
@@ -98,7 +99,7 @@ class Gateway:
         asyncio.get_running_loop().add_reader(self.carrier.desk_fd(), self._drain)
 
     async def stop(self, cause: str) -> None:
-        """Let running operations end, end the rest, and say so in the book."""
+        """Let running operations end, end the rest, and say so in the book; `failed` is set if that cannot be written."""
         sessions = len(self._live)
         await asyncio.to_thread(self.carrier.stop, self._plan.drain_s * 1000)
         loop = asyncio.get_running_loop()
@@ -106,7 +107,11 @@ class Gateway:
         await self._tasks.stop()
         for live in list(self._live.values()):
             await live.database.close()
-        self._write(builders.gateway_stop(self._stamp(), cause=cause, sessions=sessions))
+        try:
+            self._write(builders.gateway_stop(self._stamp(), cause=cause, sessions=sessions))
+        except NativeError as fault:
+            _log.error("evidence cannot be written", fault=str(fault))
+            self.failed.set()
 
     def end_sessions(self, is_good: Callable[[str], bool]) -> None:
         """End the sessions whose credential is not good any more."""
@@ -213,7 +218,10 @@ class Gateway:
             await asyncio.sleep(self._plan.heartbeat_s)
             self._write(
                 builders.heartbeat(
-                    self._stamp(), sessions=len(self._live), entries=self._journal.entries(), clock_synchronised=False
+                    self._stamp(),
+                    sessions=len(self._live),
+                    entries=self._journal.entries(),
+                    clock_synchronised=is_synchronised(),
                 )
             )
 

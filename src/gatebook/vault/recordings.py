@@ -123,8 +123,8 @@ class Recordings:
 
 
 def shard_of(session: str) -> str:
-    """Return the sub-folder: the first two characters of the id's random part, which stands behind its last `_`."""
-    return session.rpartition("_")[2][:2] or "__"
+    """Return the sub-folder: the last two characters of the id, which are random and spread recordings evenly."""
+    return session[-2:] if len(session) > 1 else "__"
 
 
 def _open(path: Path) -> BinaryIO:

@@ -108,5 +108,5 @@ def test_lists_recordings_by_session(tmp_path: Path) -> None:
     assert list(recordings(tmp_path / "absent").list_sessions()) == []
     put_recording(tmp_path, WHOLE)
     put_recording(tmp_path, WHOLE, "s_other")
-    (tmp_path / "ab" / "no id!.rec").touch()
+    (tmp_path / "ef" / "no id!.rec").touch()
     assert sorted(recordings(tmp_path).list_sessions()) == ["s_abcdef", "s_other"]

@@ -185,14 +185,10 @@ impl Sink {
     }
 }
 
-/// Sub-folder of a recording: the first two characters of the id's random part, which stands
-/// behind its last `_`.
+/// Sub-folder of a recording: the last two characters of the session id, which are random and
+/// spread recordings evenly. An id is ASCII and has three characters at least.
 pub(crate) fn shard_of(session: &str) -> &str {
-    let random = session.rsplit('_').next().unwrap_or_default();
-    match random.get(..2.min(random.len())) {
-        Some("") | None => "__",
-        Some(shard) => shard,
-    }
+    session.len().checked_sub(2).and_then(|start| session.get(start..)).unwrap_or("__")
 }
 
 fn record_key(key: &[u8; 32]) -> Option<LessSafeKey> {

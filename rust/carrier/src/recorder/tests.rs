@@ -180,7 +180,7 @@ fn a_recording_is_not_made_twice_nor_under_a_name_that_is_no_session() {
 #[test]
 fn short_ids_have_a_folder_too() {
     let shards = ["s_ab12", "ab12", "s_a", "s_", "_"].map(sink::shard_of);
-    assert_eq!(shards, ["ab", "ab", "a", "__", "__"]);
+    assert_eq!(shards, ["12", "12", "_a", "s_", "__"]);
 }
 
 #[test]
