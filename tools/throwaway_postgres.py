@@ -257,6 +257,7 @@ def _folder(owner: Owner | None) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="gbpg-", dir="/tmp"))
     try:
         _give(folder, owner)
+        folder.chmod(0o711)  # clients of other users may reach the root certificate; the data stays closed
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

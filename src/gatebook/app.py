@@ -163,7 +163,7 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
     await gateway.stop(cause)
     for task in (*helpers, *ends):
         task.cancel()
-    if cause == "failed":
+    if gateway.failed.is_set():
         raise OperatorFault("the gate stopped because evidence could not be written", "free the disk, then start again")
 
 

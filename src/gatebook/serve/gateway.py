@@ -99,7 +99,7 @@ class Gateway:
         asyncio.get_running_loop().add_reader(self.carrier.desk_fd(), self._drain)
 
     async def stop(self, cause: str) -> None:
-        """Let running operations end, end the rest, and say so in the book; `failed` is set if that cannot be written."""
+        """Let running operations end, end the rest, and say so in the book; `failed` is set if it cannot be written."""
         sessions = len(self._live)
         await asyncio.to_thread(self.carrier.stop, self._plan.drain_s * 1000)
         loop = asyncio.get_running_loop()
