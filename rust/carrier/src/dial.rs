@@ -6,7 +6,7 @@ use std::time::Duration;
 use gatebook_wire::Dial;
 use tokio::net::{lookup_host, TcpStream, UnixStream};
 
-use crate::pipes::Socket;
+use crate::pipes::{tune, Socket};
 
 /// LIMIT: resolving and connecting together; libpq's users set five to ten seconds.
 pub(crate) const DIAL: Duration = Duration::from_secs(10);
@@ -27,7 +27,7 @@ async fn connect(to: &Dial) -> std::io::Result<Socket> {
     for address in lookup_host((to.host.as_str(), to.port)).await? {
         match TcpStream::connect(address).await {
             Ok(stream) => {
-                stream.set_nodelay(true)?;
+                tune(&stream)?;
                 return Ok(Socket::Tcp(stream));
             }
             Err(error) => failure = error,

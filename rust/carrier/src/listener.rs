@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::CarrierError;
 use crate::lanes::Lanes;
+use crate::pipes::tune;
 use crate::session::Session;
 use crate::shared::Shared;
 use crate::tls;
@@ -125,9 +126,8 @@ fn enter(door: &Door, stream: TcpStream, peer: SocketAddr) {
         tally.turned_away.fetch_add(1, Ordering::Relaxed);
         return;
     };
-    // Without it small answers would wait for the peer's acknowledgement; it fails only on a
-    // socket that is gone already.
-    let _ = stream.set_nodelay(true);
+    // Fails only on a socket that is gone already, which reading then finds.
+    let _ = tune(&stream);
     let tls = door.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
     let (shared, conversation, id) = (Arc::clone(&door.shared), (door.make)(), door.id);
     // The stream is handed over without its place in this thread's reactor.

@@ -4,10 +4,25 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
+
+/// A peer that vanished without a word is noticed after this and four unanswered probes.
+const IDLE: Duration = Duration::from_secs(60);
+/// Between probes.
+const PROBE: Duration = Duration::from_secs(15);
+const PROBES: u32 = 4;
+
+/// Sets up a TCP connection: no delay for small messages, and probes while it is silent.
+pub(crate) fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(IDLE).with_interval(PROBE).with_retries(PROBES);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
 
 /// A socket.
 #[derive(Debug)]
@@ -129,5 +144,22 @@ impl AsyncWrite for Pipe {
             Pipe::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
             Pipe::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // tests fail by panicking
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tuned_connection_is_probed_while_it_is_silent_and_never_delays() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        tune(&stream).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        assert!(stream.nodelay().unwrap());
     }
 }
