@@ -55,7 +55,7 @@ impl House {
     }
 
     fn path(&self, kind: &str) -> PathBuf {
-        self.root.path().join(format!("recordings/ab/{SESSION}.{kind}"))
+        self.root.path().join(format!("recordings/cd/{SESSION}.{kind}"))
     }
 
     /// The journal's leaves about recordings, without their times.
@@ -313,7 +313,7 @@ fn stopping_writes_what_waits_and_fails_what_comes_later() {
     let _ = push(&handle, b'<', 1, b"x");
     let House { root, recorder, runtime, .. } = house;
     drop(recorder);
-    let path = root.path().join(format!("recordings/ab/{SESSION}.rec"));
+    let path = root.path().join(format!("recordings/cd/{SESSION}.rec"));
     assert_eq!(read(&path).1, [(b'<', 1, b"x".to_vec())]);
     runtime.block_on(handle.seal());
 }
