@@ -121,7 +121,7 @@ def test_a_journal_folder_that_is_read_only_stops_the_gate_at_its_next_segment(m
     assert executed(marked) - intended(marked) == set()
     assert marked.gate.process is not None
     assert marked.gate.process.wait(30) == 1
-    with pytest.raises(RuntimeError, match="cannot be opened"):
+    with pytest.raises(RuntimeError, match="cannot make a journal segment: Permission denied"):
         marked.gate.serve(BOUND)
     journal.chmod(0o700)
     marked.gate.serve(BOUND)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from gatebook.evidence.entry import decode_leaf
+from gatebook.evidence.entry import EntryFault, decode_leaf
 from gatebook.evidence.private import PrivateParts
 from gatebook.model.secret import Secret
 from gatebook.vault.journal import Faults, JournalReader
@@ -47,7 +47,10 @@ def intended(place: Place) -> set[int]:
     for record in JournalReader(place.gate.data / "journal" / "gatebook", Faults()).read():
         if b'"event":"operation.intent"' not in record.leaf:
             continue
-        leaf = decode_leaf(record.leaf)
+        try:
+            leaf = decode_leaf(record.leaf)
+        except EntryFault:  # cut short by the fault, behind all that was forwarded; recovery sets it aside
+            break
         session, seq, commitment = leaf["session"], leaf["seq"], leaf["private"]
         assert isinstance(session, str)
         assert isinstance(seq, int)
@@ -62,6 +65,6 @@ def intended(place: Place) -> set[int]:
             assert isinstance(params, list)
             assert isinstance(params[0], dict)
             marks.add(int(str(params[0]["text"])))
-        elif "$1" not in text:
+        elif text.startswith("INSERT") and "$1" not in text:
             marks.add(int(text.partition("(")[2].partition(")")[0]))
     return marks
