@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Whatever client and upstream send behind a login: the conversation neither panics nor stalls,
+//! and however the bytes are split, both sides, the recording and the journal get the same.
+//!
+//! Input: pieces of `head byte | bytes`. The head's lowest bit is the side, the rest the length.
+#![no_main]
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use gatebook_wire::postgres::{Postgres, Setup};
+use gatebook_wire::seam::{OperationFacts, Refusal};
+use gatebook_wire::{
+    Admission, Answer, Ask, CacheScope, Command, Conversation, Dial, Durability, Event, Limits,
+    Moment, Out, Verdict,
+};
+use libfuzzer_sys::fuzz_target;
+
+/// LIMIT: turns that one event may lead to; more is a stall.
+const TURNS: usize = 10_000;
+
+fuzz_target!(|input: &[u8]| {
+    let pieces = pieces(input);
+    let whole = play(&pieces, usize::MAX);
+    for most in [1, 3] {
+        assert_eq!(play(&pieces, most), whole, "split at {most}");
+    }
+});
+
+type Piece<'a> = (bool, &'a [u8]);
+
+fn pieces(mut input: &[u8]) -> Vec<Piece<'_>> {
+    let mut found = Vec::new();
+    while let Some((head, rest)) = input.split_first() {
+        let (piece, behind) = rest.split_at(rest.len().min(usize::from(head >> 1) + 1));
+        if !piece.is_empty() {
+            found.push((head & 1 == 0, piece));
+        }
+        input = behind;
+    }
+    found
+}
+
+/// Everything that came out, each stream on its own.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Heard {
+    client: Vec<u8>,
+    upstream: Vec<u8>,
+    entries: Vec<u8>,
+    recorded: [Vec<u8>; 2],
+    end: Option<(&'static str, String)>,
+}
+
+struct Play {
+    conversation: Postgres,
+    out: Out,
+    heard: Heard,
+    answers: VecDeque<(u64, Answer)>,
+}
+
+fn play(pieces: &[Piece<'_>], most: usize) -> Heard {
+    let setup = Setup {
+        insecure_plaintext: true,
+        cache: Arc::default(),
+        epochs: Arc::default(),
+        writer: Arc::from("fuzz"),
+    };
+    let mut play = Play {
+        conversation: Postgres::new(setup),
+        out: Out::default(),
+        heard: Heard::default(),
+        answers: VecDeque::new(),
+    };
+    play.log_in();
+    let mut waiting = [VecDeque::new(), VecDeque::new()];
+    for &(is_client, bytes) in pieces {
+        for chunk in bytes.chunks(most) {
+            waiting[usize::from(is_client)].push_back(chunk);
+            while play.feed(&mut waiting) {}
+        }
+    }
+    play.turn(Event::ClientClosed);
+    while play.feed(&mut waiting) {}
+    play.turn(Event::UpstreamClosed);
+    play.heard
+}
+
+impl Play {
+    fn log_in(&mut self) {
+        self.turn(Event::ClientBytes(b"\0\0\0\x22\0\x03\0\0user\0agent\0database\0shop\0\0"));
+        self.turn(Event::ClientBytes(b"p\0\0\0\x08key\0"));
+        self.turn(Event::UpstreamOpen);
+        self.turn(Event::UpstreamBytes(
+            b"R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\x07\x09\x09\x09\x09Z\0\0\0\x05I",
+        ));
+        assert!(
+            self.heard.end.is_none() && self.heard.client.ends_with(b"Z\0\0\0\x05I"),
+            "no login"
+        );
+    }
+
+    /// Gives one chunk that is wanted, the upstream's first; false if none is.
+    fn feed(&mut self, waiting: &mut [VecDeque<&[u8]>; 2]) -> bool {
+        let [upstream, client] = waiting;
+        if self.conversation.wants_upstream() {
+            if let Some(chunk) = upstream.pop_front() {
+                self.turn(Event::UpstreamBytes(chunk));
+                return true;
+            }
+        }
+        if self.conversation.wants_client() {
+            if let Some(chunk) = client.pop_front() {
+                self.turn(Event::ClientBytes(chunk));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// One event and everything that follows from it.
+    fn turn(&mut self, event: Event<'_>) {
+        if self.conversation.is_over() {
+            return;
+        }
+        self.conversation.on(event, Moment::default(), &mut self.out);
+        self.carry();
+        for _ in 0..TURNS {
+            let Some((ticket, answer)) = self.answers.pop_front() else { return };
+            self.conversation.on(Event::Answered(ticket, answer), Moment::default(), &mut self.out);
+            self.carry();
+        }
+        panic!("one event leads to turns without end");
+    }
+
+    /// What a driver does behind each event.
+    fn carry(&mut self) {
+        for _ in 0..TURNS {
+            if self.out.batch().is_empty() {
+                break;
+            }
+            self.heard.entries.extend_from_slice(self.out.batch().bytes());
+            let token =
+                self.out.batch_mut().written(Durability::Disk).expect("disk is all it may need");
+            self.conversation.on(Event::Written(token), Moment::default(), &mut self.out);
+        }
+        assert!(self.out.batch().is_empty(), "entries lead to entries without end");
+        let mut bytes = self.out.frame_bytes();
+        for frame in self.out.frames() {
+            let (piece, rest) = bytes.split_at(frame.len as usize);
+            self.heard.recorded[usize::from(frame.direction == b'>')].extend_from_slice(piece);
+            bytes = rest;
+        }
+        self.heard.client.extend_from_slice(self.out.client());
+        self.heard.upstream.extend_from_slice(self.out.upstream());
+        for command in std::mem::take(&mut self.out.commands) {
+            match command {
+                Command::Ask(ticket, ask) => self.answers.push_back((ticket, answer(&ask))),
+                Command::End(cause, _) => self.heard.end = Some((cause.word, cause.note)),
+                _ => {}
+            }
+        }
+        self.out.clear();
+    }
+}
+
+/// A desk that admits, and refuses every text that holds an `x`.
+fn answer(ask: &Ask) -> Answer {
+    let question = match ask {
+        Ask::Hello(_) => return Answer::Admitted(Box::new(admission())),
+        Ask::Question(question) => question,
+    };
+    let refusal = question.text.contains(&b'x').then(|| Refusal {
+        sqlstate: "42501".to_owned(),
+        message: "no".to_owned(),
+        detail: "{\"operation\":\"{operation}\"}".to_owned(),
+        hint: String::new(),
+        code: "policy.denied".to_owned(),
+    });
+    let facts = OperationFacts {
+        action: b"{}".to_vec(),
+        decision: b"{}".to_vec(),
+        privileged: question.text.contains(&b'p'),
+        effects: Vec::new(),
+    };
+    let operations = question.text.split(|byte| *byte == b';').filter(|text| !text.is_empty());
+    Answer::Verdict(Arc::new(Verdict {
+        operations: operations.map(|_| facts.clone()).collect(),
+        refusal,
+        cache: CacheScope::Shape,
+        ttl_us: 1_000_000,
+        mask: gatebook_wire::proof::MaskPlan::empty(),
+        blots: Vec::new(),
+    }))
+}
+
+fn admission() -> Admission {
+    Admission {
+        session: "s_fuzz".to_owned(),
+        dial: Dial { host: "127.0.0.1".to_owned(), port: 5432 },
+        tls: None,
+        account: "reader".to_owned(),
+        password: Vec::new(),
+        nonce: "0123456789abcdefgh".to_owned(),
+        startup: vec![("database".to_owned(), "shop".to_owned())],
+        scope: [0; 32],
+        principal: "p".to_owned(),
+        facts_query: Vec::new(),
+        cancel_secret: [1, 2, 3, 4],
+        recording_key: [7; 32],
+        recording_head: Vec::new(),
+        identity: b"{}".to_vec(),
+        source: b"{}".to_vec(),
+        place: b"{}".to_vec(),
+        ends_at_us: 0,
+        limits: Limits::default(),
+    }
+}
