@@ -30,6 +30,8 @@ DENIED = {
     "aws-lc-sys": "the cryptography provider is ring",
     "pydantic": "settings and values are parsed by our own code into frozen dataclasses",
 }
+# Packages whose metadata names no licence, with the one that their repository and their licence file give.
+_SILENT = {"cedarpy": "Apache-2.0"}
 # Licence texts in the words of older metadata.
 _OLD_WORDS = {
     "apache 2.0": "Apache-2.0",
@@ -71,7 +73,8 @@ def packages() -> dict[str, str]:
             continue  # for another platform or Python
         if data.metadata["Name"].lower() in found:
             continue
-        found[data.metadata["Name"].lower()] = _licence(data)
+        licence = _licence(data)
+        found[data.metadata["Name"].lower()] = _SILENT.get(name, licence) if licence == "unknown" else licence
         for line in data.requires or ():
             requirement = Requirement(line)
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
