@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One measurement: pgbench on a way to the database, and what the process between used meanwhile."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import psycopg
+from throwaway_postgres import Programs
+from variants import Variant
+
+TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
+IDLE_SESSIONS = 50
+_PROGRESS = re.compile(r"progress: ([\d.]+) s, ([\d.]+) tps, lat ([\d.]+) ms")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What pgbench does."""
+
+    mode: str
+    clients: int
+    tls: bool
+
+    @property
+    def name(self) -> str:
+        """As in tables and in JSON."""
+        clients = "1 client" if self.clients == 1 else f"{self.clients} clients"
+        return f"select, {self.mode}, {clients}, {'TLS' if self.tls else 'plain'}"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was measured: means over the seconds between the first and the last report of pgbench."""
+
+    latency_us: float
+    tps: float
+    cpu_us: float | None
+
+
+class BenchFailed(Exception):
+    """pgbench failed; the message is what it said."""
+
+
+def measure(programs: Programs, variant: Variant, case: Case, seconds: int) -> Sample:
+    """Run pgbench for a second more than is measured: logins and first decisions are in that one. BenchFailed."""
+    process = subprocess.Popen(
+        [
+            *(programs.client("pgbench"), "-S", "-n", "-P", "1", "-M", case.mode),
+            *("-c", str(case.clients), "-j", str(min(2, case.clients)), "-T", str(seconds + 2)),
+            variant.connection(tls=case.tls),
+        ],
+        env=os.environ | {"PGPASSWORD": variant.password} | programs.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    said: list[str] = []
+    reports: list[tuple[float, float, float]] = []
+    cpu: list[int] = []
+    for line in process.stderr:
+        said.append(line)
+        found = _PROGRESS.match(line)
+        if found and len(reports) <= seconds:
+            reports.append((float(found[1]), float(found[2]), float(found[3])))
+            cpu.append(cpu_us(variant.pid) if variant.pid else 0)
+    if process.wait() or len(reports) <= seconds:
+        raise BenchFailed(f"{variant.name}, {case.name}: {''.join(said)[-2000:]}")
+    queries = sum((now[0] - before[0]) * now[1] for before, now in pairwise(reports))
+    waited = sum((now[0] - before[0]) * now[1] * now[2] for before, now in pairwise(reports))
+    return Sample(
+        latency_us=waited / queries * 1000,
+        tps=queries / (reports[-1][0] - reports[0][0]),
+        cpu_us=(cpu[-1] - cpu[0]) / queries if variant.pid else None,
+    )
+
+
+def cpu_us(pid: int) -> int:
+    """Processor time that a process and its threads used so far, in microseconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * TICK_US
+
+
+def resident_kib(pid: int) -> int:
+    """Memory of a process that is resident now, in KiB."""
+    return _status(pid, "VmRSS")
+
+
+def peak_kib(pid: int) -> int:
+    """The most memory of a process that was ever resident, in KiB."""
+    return _status(pid, "VmHWM")
+
+
+def idle_session_kib(variant: Variant) -> float:
+    """What an idle session inside TLS adds to the process between, after one statement, in KiB."""
+    assert variant.pid is not None
+    conninfo = f"{variant.connection(tls=True)} password={variant.password}"
+    opened = [_open(conninfo) for _ in range(IDLE_SESSIONS)]  # they warm what all share
+    before = resident_kib(variant.pid)
+    opened += [_open(conninfo) for _ in range(IDLE_SESSIONS)]
+    time.sleep(2)  # buffers of what has gone quiet are given back
+    after = resident_kib(variant.pid)
+    for connection in opened:
+        connection.close()
+    return (after - before) / IDLE_SESSIONS
+
+
+def _open(conninfo: str) -> psycopg.Connection[tuple[object, ...]]:
+    connection = psycopg.connect(conninfo, autocommit=True)
+    connection.execute("SELECT 1")
+    return connection
+
+
+def _status(pid: int, name: str) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1])
+    return 0

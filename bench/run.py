@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make bench`: the same reads direct, through PgBouncer and through Gatebook with everything on, in one run.
+
+Run: .venv/bin/python bench/run.py [--quick] [--seconds N] [--rounds N] [--json FILE]
+
+The variants take turns within each round, so that what the machine does meanwhile meets all of them. Figures of two
+runs, or of two machines, are not comparable; the ratios within one run are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+from measure import BenchFailed, Case, Sample, idle_session_kib, measure, peak_kib  # noqa: E402  tools are on the path now
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+from throwaway_postgres import Postgres, PostgresMissing, throwaway_postgres  # noqa: E402
+from variants import Variant, open_variants  # noqa: E402
+
+CASES = (
+    *(Case(mode, clients, tls) for mode in ("simple", "prepared") for clients in (1, 16) for tls in (False, True)),
+    *(Case("extended", clients, tls=False) for clients in (1, 16)),
+)
+PLAIN_WIDTH = 150
+Samples = dict[tuple[Case, str], list[Sample]]
+Figure = dict[str, str | float]
+
+
+def main() -> int:
+    """Measure, print and keep."""
+    parser = argparse.ArgumentParser(description="Compare direct, PgBouncer and Gatebook.")
+    parser.add_argument("--quick", action="store_true", help="one round of two seconds each: a look, no measurement")
+    parser.add_argument("--seconds", type=int, default=3, help="measured seconds of each run")
+    parser.add_argument("--rounds", type=int, default=2, help="runs of each case and variant")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="keep each figure: case, variant, metric, value, unit"
+    )
+    options = parser.parse_args()
+    seconds, rounds = (2, 1) if options.quick else (options.seconds, options.rounds)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH, no_color=True, highlight=False)
+    try:
+        with throwaway_postgres(tls=True) as server, open_variants(server) as (variants, missing):
+            for words in missing:
+                console.print(words)
+            _head(console, server, variants, seconds=seconds, rounds=rounds)
+            samples = _measure(server, variants, seconds, rounds)
+            figures = [*_figures(samples, variants), *_memory(variants)]
+    except (PostgresMissing, BenchFailed, RuntimeError) as fault:
+        print(f"error: {fault}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    _print(console, figures, [variant.name for variant in variants])
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+        console.print(f"{len(figures)} figures are in {options.json}")
+    return 0
+
+
+def _head(console: Console, server: Postgres, variants: list[Variant], *, seconds: int, rounds: int) -> None:
+    version = server.psql("SHOW server_version").split()[0]
+    console.print(f"{os.cpu_count()} cores, Linux {platform.release()}, PostgreSQL {version}, pgbench -S at scale 10")
+    console.print(f"{rounds} rounds of {seconds} s for each of {len(CASES)} cases, clients on the same machine")
+    console.print(f"about {len(CASES) * len(variants) * rounds * (seconds + 2.3) / 60:.0f} minutes")
+
+
+def _measure(server: Postgres, variants: list[Variant], seconds: int, rounds: int) -> Samples:
+    samples: Samples = defaultdict(list)
+    started = time.monotonic()
+    for turn in range(rounds):
+        for number, case in enumerate(CASES):
+            first = (turn + number) % len(variants)
+            for variant in (*variants[first:], *variants[:first]):
+                samples[case, variant.name].append(measure(server.programs, variant, case, seconds))
+            words = f"[{time.monotonic() - started:5.0f} s] round {turn + 1}, {case.name}: " + ", ".join(
+                f"{variant.name} {samples[case, variant.name][-1].latency_us:.0f} us" for variant in variants
+            )
+            print(words, file=sys.stderr, flush=True)
+    return samples
+
+
+def _figures(samples: Samples, variants: list[Variant]) -> Iterable[Figure]:
+    """The medians over the rounds."""
+    for case in CASES:
+        for variant in variants:
+            runs = samples[case, variant.name]
+            yield _figure(
+                case.name, variant.name, "latency average", statistics.median(r.latency_us for r in runs), "us"
+            )
+            yield _figure(case.name, variant.name, "throughput", statistics.median(r.tps for r in runs), "queries/s")
+            used = [run.cpu_us for run in runs if run.cpu_us is not None]
+            if used:
+                yield _figure(case.name, variant.name, "CPU of the proxy", statistics.median(used), "us/query")
+
+
+def _memory(variants: list[Variant]) -> Iterable[Figure]:
+    for variant in variants:
+        if variant.pid:
+            yield _figure("memory", variant.name, "peak", peak_kib(variant.pid) / 1024, "MiB")
+            yield _figure("memory", variant.name, "idle session, TLS", idle_session_kib(variant), "KiB")
+
+
+def _figure(case: str, variant: str, metric: str, value: float, unit: str) -> Figure:
+    return {"case": case, "variant": variant, "metric": metric, "value": round(value, 2), "unit": unit}
+
+
+def _print(console: Console, figures: list[Figure], variants: list[str]) -> None:
+    """A table per metric: a line per case, a column per variant, and Gatebook's ratio to each of the others."""
+    metrics = dict.fromkeys((str(figure["metric"]), str(figure["unit"])) for figure in figures)
+    for metric, unit in metrics:
+        found = {(f["case"], f["variant"]): float(f["value"]) for f in figures if f["metric"] == metric}
+        shown = [name for name in variants if any(variant == name for _, variant in found)]
+        table = Table(title=f"{metric}, {unit}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+        table.add_column("case")
+        for name in shown:
+            table.add_column(name, justify="right")
+        others = [name for name in shown if name != "gatebook"]
+        for name in others:
+            table.add_column(f"gatebook / {name}", justify="right")
+        for case in dict.fromkeys(case for case, _ in found):
+            values = [found.get((case, name)) for name in shown]
+            ours = found.get((case, "gatebook"))
+            ratios = [
+                f"{ours / theirs:.2f}" if ours is not None and (theirs := found.get((case, name))) else ""
+                for name in others
+            ]
+            table.add_row(str(case), *("" if value is None else f"{value:,.1f}" for value in values), *ratios)
+        console.print()
+        console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
