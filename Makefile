@@ -48,7 +48,7 @@ test: lint types test-rust test-python ## What CI runs: lint, types, and the tes
 
 test-rust: setup ## Tests of the Rust crates
 	# gatebook-py is an extension module: its tests are Python's
-	$(CARGO) test $(WORKSPACE) --exclude gatebook-py --quiet
+	$(CARGO) test $(WORKSPACE) --exclude gatebook-py --lib --tests --quiet
 
 test-python: setup ## Tests in Python, real servers included
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
