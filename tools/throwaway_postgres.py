@@ -37,7 +37,7 @@ SUPERUSER = "postgres"
 
 # Nothing here has to survive a power cut, and the tests want many connections at once.
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-USUAL = {"max_connections": "200", "listen_addresses": "'127.0.0.1'", "log_line_prefix": "'%m [%p] %u '"}
+USUAL = {"max_connections": "400", "listen_addresses": "'127.0.0.1'", "log_line_prefix": "'%m [%p] %u '"}
 
 INSTALL = """PostgreSQL is needed and was found neither on PATH nor in /usr/lib/postgresql.
   Debian, Ubuntu:  apt-get install postgresql
