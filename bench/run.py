@@ -86,11 +86,13 @@ def _measure(server: Postgres, variants: list[Variant], seconds: int, rounds: in
         for number, case in enumerate(CASES):
             first = (turn + number) % len(variants)
             for variant in (*variants[first:], *variants[:first]):
+                if case.tls and variant.root is None:
+                    continue
                 samples[case, variant.name].append(measure(server.programs, variant, case, seconds))
-            words = f"[{time.monotonic() - started:5.0f} s] round {turn + 1}, {case.name}: " + ", ".join(
-                f"{variant.name} {samples[case, variant.name][-1].latency_us:.0f} us" for variant in variants
-            )
-            print(words, file=sys.stderr, flush=True)
+            latest = {one.name: samples[case, one.name][-1] for one in variants if samples[case, one.name]}
+            words = ", ".join(f"{name} {sample.latency_us:.0f} us" for name, sample in latest.items())
+            clock = f"[{time.monotonic() - started:5.0f} s]"
+            print(f"{clock} round {turn + 1}, {case.name}: {words}", file=sys.stderr, flush=True)
     return samples
 
 
@@ -99,6 +101,8 @@ def _figures(samples: Samples, variants: list[Variant]) -> Iterable[Figure]:
     for case in CASES:
         for variant in variants:
             runs = samples[case, variant.name]
+            if not runs:
+                continue
             yield _figure(
                 case.name, variant.name, "latency average", statistics.median(r.latency_us for r in runs), "us"
             )

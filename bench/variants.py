@@ -70,6 +70,8 @@ def open_variants(server: Postgres) -> Iterator[tuple[list[Variant], list[str]]]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gbbench-", dir="/tmp")))
         variants = [Variant("direct", direct, PASSWORD, server.tls_root, None)]
+        if server.tls_root is None:
+            missing.append("this PostgreSQL was built without TLS, so that is not measured directly")
         pgbouncer = find_pgbouncer()
         if pgbouncer:
             variants.append(stack.enter_context(_pgbouncer(pgbouncer, server, folder / "pgbouncer")))

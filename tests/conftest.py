@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Postgres]:
-    """PostgreSQL with TLS."""
+    """PostgreSQL, with TLS where it was built so."""
     try:
         with throwaway_postgres(tls=True) as running:
             yield running
@@ -39,7 +39,7 @@ def server() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def place(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A gate that permits everything, before the database `work`, over verified TLS on both sides."""
+    """A gate that permits everything, before the database `work`, over verified TLS on both sides if that can be."""
     make_database(server)
     made = make_place(tmp_path_factory.mktemp("gate") / "gate", server)
     made.ask(SCHEMA)

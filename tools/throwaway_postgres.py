@@ -56,6 +56,11 @@ class Programs:
     server: Path
     preload: str = ""
 
+    @property
+    def offers_tls(self) -> bool:
+        """Whether the server was built with TLS; the packaged one was not."""
+        return b"libssl" in (self.server / "postgres").read_bytes()
+
     def client(self, name: str) -> str:
         """Return the path of `psql` or `pgbench`. PostgresMissing if there is none."""
         for found in (self.server / name, Path(shutil.which(name) or "")):
@@ -153,7 +158,8 @@ def throwaway_postgres(
     """Run a server as long as the context lasts; its folder goes with it.
 
     `port` 0 takes a free one; `durable` leaves fsync on; `settings` go to postgresql.conf as they are. With `tls` it
-    offers TLS under a certificate for localhost and 127.0.0.1, whose root is `tls_root`. PostgresMissing, RuntimeError.
+    offers TLS, if it was built so, under a certificate for localhost and 127.0.0.1; `tls_root` is its root, else None.
+    PostgresMissing, RuntimeError.
     """
     programs, owner = find_programs(), find_owner()
     template, password = _initialised(programs)
@@ -162,7 +168,7 @@ def throwaway_postgres(
         subprocess.run(["cp", "-a", "--reflink=auto", str(template), str(data)], check=True)
         port = port or free_port()
         chosen = USUAL | ({} if durable else QUICK) | {"port": str(port), "unix_socket_directories": f"'{folder}'"}
-        root = _offer_tls(folder, owner, chosen) if tls else None
+        root = _offer_tls(folder, owner, chosen) if tls and programs.offers_tls else None
         chosen |= settings or {}
         with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.writelines(f"{name} = {value}\n" for name, value in chosen.items())

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 from support.servers import TARGET, Place, Way, eventually
+from throwaway_certificate import write_certificates
 from throwaway_gate import Key
 
 from gatebook.vault.journal import Faults, JournalReader
@@ -132,9 +133,9 @@ def test_the_certificate_names_localhost_and_its_address(place: Place) -> None:
     assert place.through_with(host="127.0.0.1").psql("-c", "SELECT 1").stdout == "1\n"
 
 
-def test_verify_full_refuses_a_gate_of_another_root(place: Place) -> None:
-    root: Path | None = place.server.tls_root
-    done = place.through_with(sslrootcert=root).psql("-c", "SELECT 1")
+def test_verify_full_refuses_a_gate_of_another_root(place: Place, tmp_path: Path) -> None:
+    another = write_certificates(tmp_path).root
+    done = place.through_with(sslrootcert=another).psql("-c", "SELECT 1")
     assert "certificate verify failed" in done.stderr
 
 
