@@ -110,12 +110,19 @@ def _book(session: dict[str, Any]) -> Text:
         number = operation["operation"].rpartition(".")[2]
         words.append(f"{number} {operation['verb']}: ")
         words.append("allowed" if allowed else "REFUSED", style="green" if allowed else "bold red")
-        words.append(f" by {', '.join(operation['policies']) or 'no permit'}\n")
+        words.append(f" {_why(operation, allowed=allowed)}\n")
         for action, thing in operation["accesses"][:4]:
             words.append(f"    {action} {thing}\n", style="dim")
         words.append(f"    {_end(operation)}\n")
     words.append(f"\nended: {session['cause']}", style="dim")
     return words
+
+
+def _why(operation: dict[str, Any], *, allowed: bool) -> str:
+    """Which policies decided; a statement without a reason of its own falls with its message."""
+    if not allowed and not operation["reasons"]:
+        return "with its message"
+    return f"by {', '.join(operation['policies']) or 'the lack of a permit'}"
 
 
 def _end(operation: dict[str, Any]) -> str:
