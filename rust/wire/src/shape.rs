@@ -12,8 +12,8 @@
 //! that is not known to be none), in brackets, or behind LIMIT, OFFSET or FETCH. What is left
 //! stays as it was written: ordinals, JSON keys, typed literals, casts, other kinds of strings.
 //!
-//! Only a single SELECT, INSERT, UPDATE, DELETE or VALUES has a shape, and only where the lexer is
-//! sure of every token ([`lexer`]).
+//! Only a single SELECT, INSERT, UPDATE, DELETE or VALUES has a shape, only where it holds no
+//! password, and only where the lexer is sure of every token ([`lexer`]).
 
 mod lexer;
 mod words;
@@ -32,7 +32,21 @@ const MARK: u8 = 1;
 /// `\x01s` for a replaced string. False where it is not certain; `out` is of no use then.
 pub fn shape(text: &[u8], out: &mut Vec<u8>) -> bool {
     out.clear();
-    text.len() <= TEXT_BYTES && !text.contains(&0) && Shaper::new(out).run(text).is_some()
+    text.len() <= TEXT_BYTES && !is_apart(text) && Shaper::new(out).run(text).is_some()
+}
+
+/// Texts that are never judged by those of their shape. Literals of passwords are found in the
+/// exact text, also in strings and comments that the shape leaves out, and are blotted out where
+/// they were found: none that may hold one has a shape. Nor has one with a NUL byte.
+fn is_apart(text: &[u8]) -> bool {
+    text.iter().enumerate().any(|(at, byte)| match byte {
+        b'w' | b'W' => {
+            let word = at.checked_sub(4).and_then(|start| text.get(start..at + 4));
+            word.is_some_and(|word| word.eq_ignore_ascii_case(b"password"))
+        }
+        b':' => text.get(at + 1..at + 3) == Some(b"//"),
+        byte => *byte == 0,
+    })
 }
 
 /// Where a constant would stand if it came next.
@@ -131,6 +145,9 @@ impl<'a> Shaper<'a> {
             }
             let piece = text.get(lexeme.start..lexeme.end)?;
             let word = if lexeme.kind == Kind::Word { words::classify(piece) } else { Word::Other };
+            if word == Word::Connection {
+                return None; // a conninfo string may come behind it, and is blotted out
+            }
             let is_first = self.out.is_empty();
             if is_first && !(lexeme.kind == Kind::Open || word.begins_statement()) {
                 return None;

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use gatebook_pgparse::{tokens, Token};
+use gatebook_pgparse::{password_literals, tokens, Token};
 
 use super::*;
 
@@ -185,6 +185,11 @@ fn is_not_certain_of_what_it_does_not_know() {
         "SELECT (1",
         "SELECT 1)",
         "SELECT a \x0b FROM t",
+        "UPDATE u SET PassWord = 'x' WHERE id = 5",
+        "UPDATE u SET connection = 'x'",
+        "SELECT a FROM t WHERE b = 'host=h password=p'",
+        "SELECT a FROM t WHERE b = 'postgres://u:p@h/d'",
+        "SELECT a FROM t WHERE b = 5 /* PASSWORD 'x' */",
         &format!("SELECT a {} b", "+".repeat(64)),
         &long,
         &deep,
@@ -291,6 +296,8 @@ const CONSTANTS: &[&str] = &[
     "'it''s'",
     "'é'",
     "'a\nb'",
+    "'password=x'",
+    "'s://u:p@h'",
     "E'x'",
     "B'01'",
     "x'ff'",
@@ -365,6 +372,7 @@ fn agrees(text: &str, out: &mut Vec<u8>) -> bool {
     if !shape(bytes, out) {
         return false;
     }
+    assert_eq!(password_literals(bytes), [], "{text:?}");
     let theirs = tokens(bytes).unwrap_or_else(|error| panic!("{text:?}: {error}"));
     let bounds = theirs.iter().filter(|t| !is_comment(t)).map(|t| (t.start, t.end));
     let ours = lexed(bytes).unwrap();

@@ -20,12 +20,14 @@ pub(super) enum Word {
     Ends,
     /// Begins an expression: NOT, BY, CASE, ...
     Begins,
+    /// CONNECTION.
+    Connection,
     /// Anything else.
     Other,
 }
 
 /// LIMIT: bytes of the longest listed word.
-const LONGEST: usize = 9;
+const LONGEST: usize = 10;
 
 /// Which word it is, whatever its case.
 pub(super) fn classify(word: &[u8]) -> Word {
@@ -47,6 +49,7 @@ pub(super) fn classify(word: &[u8]) -> Word {
         | b"like" | b"ilike" | b"is" | b"join" | b"as" | b"all" | b"except" | b"intersect" => {
             Word::Begins
         }
+        b"connection" => Word::Connection,
         _ => Word::Other,
     }
 }
