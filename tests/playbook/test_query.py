@@ -274,6 +274,16 @@ def test_copy_in_is_forwarded_once_the_server_reads_it() -> None:
     assert (effect["received_bytes"], effect["tag"]) == (len(data), "COPY 1")
 
 
+def test_flush_and_sync_are_dropped_while_copy_reads_data_as_the_server_drops_them() -> None:
+    play = logged_in()
+    play.client(pgwire.query("COPY t FROM STDIN"), ("ask",))
+    play.answer(allow("COPY"), ("upstream", pgwire.query("COPY t FROM STDIN")))
+    begin = pgwire.message(b"G", b"\x00\x00\x01\x00\x00")
+    play.upstream(begin, ("client", begin))
+    play.client(pgwire.FLUSH + pgwire.SYNC)
+    play.client(pgwire.message(b"c"), ("upstream", pgwire.message(b"c")))
+
+
 def test_stale_copy_data_behind_an_error_is_dropped() -> None:
     play = logged_in()
     play.client(pgwire.message(b"d", b"1\n") + pgwire.message(b"c"))
@@ -295,6 +305,15 @@ def test_facts_are_read_before_the_first_decision_and_not_shown() -> None:
     assert play.question.facts == [b'["public"]', b"public"]
     assert play.question.facts_known
     play.answer(allow("SELECT"), ("upstream", pgwire.query("SELECT 1")))
+
+
+def test_a_notification_that_comes_with_the_facts_reaches_the_client() -> None:
+    play = logged_in(facts_query=FACTS.encode())
+    play.client(pgwire.query("SELECT 1"), ("upstream", pgwire.query(FACTS)))
+    facts = pgwire.row_description("a", "b") + FACTS_ROW + pgwire.complete("SELECT 1")
+    notice = pgwire.message(b"N", b"Mwords about the gate's question\x00\x00")
+    notification = pgwire.message(b"A", b"\x00\x00\x00\x07changes\x00\x00")
+    play.upstream(facts + notice + notification + pgwire.READY, ("client", notification), ("ask",))
 
 
 def test_stale_facts_are_read_again_once_idle_and_not_within_a_transaction() -> None:

@@ -210,10 +210,11 @@ impl Session {
         out: &mut Out,
     ) -> Result<(), Cause> {
         match message.kind {
+            // A notice about the gate's own question is the gate's; a notification or a changed
+            // setting that comes with its answer is the client's, and comes only once.
+            b'N' if matches!(self.queue.front(), Some(Expect::Facts)) => Ok(()),
             b'N' | b'S' | b'A' => {
-                if !matches!(self.queue.front(), Some(Expect::Facts)) {
-                    self.pass(message.whole, at, out);
-                }
+                self.pass(message.whole, at, out);
                 Ok(())
             }
             b'E' => self.upstream_error(message, at, out),

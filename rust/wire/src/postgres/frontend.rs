@@ -52,6 +52,11 @@ impl Session {
                 Step::Done
             }
             (b'd' | b'c' | b'f', _) => self.copy_data(message, desk.at, out),
+            (b'H', _) if self.copy_in => {
+                // The server reads past a Flush while COPY reads data, as past a Sync.
+                self.record(b'>', message.whole, desk.at, out);
+                Step::Done
+            }
             (kind, _) if self.copy_in => {
                 let note = format!("message `{}` while COPY reads data", kind.escape_ascii());
                 Step::End(Cause::with("protocol violation", note))
