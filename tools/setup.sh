@@ -89,10 +89,9 @@ build_native() {
     stale native Cargo.toml Cargo.lock pyproject.toml "${sources[@]}" ||
         [ ! -x "$venv/bin/gatebook" ] || ! ls src/gatebook/_native.*.so >/dev/null 2>&1 || return 0
     say "building the native module (release; the first time takes some minutes)"
-    local began
-    began="$(mktemp "$stamps/native.XXXXXX")"
+    touch "$stamps/native.began" # older than any file that is changed meanwhile
     VIRTUAL_ENV="$PWD/$venv" timed tools/cargo.sh --run "$venv/bin/maturin" develop --release --locked
-    mv "$began" "$stamps/native"  # older than any file changed meanwhile
+    mv "$stamps/native.began" "$stamps/native"
 }
 
 find_postgres() {
@@ -121,6 +120,10 @@ provide_postgres() {
 check_compilers
 make_venv
 mkdir -p "$stamps"
+if command -v flock >/dev/null; then
+    exec 9>"$stamps/lock"
+    flock 9 # two setups of one folder would install over each other
+fi
 install_packages
 build_native
 provide_postgres
