@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The PostgreSQL conversation: from `SSLRequest` to `Terminate`, sans I/O.
 //!
-//! Read in the order of the conversation: [`login`] (who is there, and the gate's own login),
-//! [`frontend`] (what the client says), [`session`] (how it is ruled on), [`refusal`] (how a no is
+//! Read in the order of the conversation: [`greet`] (who is there), [`enter`] and [`login`] (the
+//! gate's own login), [`frontend`] (what the client says), [`session`] (how it is ruled on),
+//! [`refusal`] (how a no is
 //! answered), [`backend`] (what the upstream answers), [`evidence`] (what is written of it).
 
 mod backend;
+mod enter;
 mod evidence;
 mod frontend;
+mod greet;
 mod login;
 mod message;
 mod names;
@@ -21,16 +24,15 @@ use std::sync::Arc;
 use backend::Inflow;
 use evidence::Evidence;
 use frontend::Desk;
-use login::{Login, Packet, Want};
-use message::{Framed, Reader};
+use login::{Login, Want};
+use message::Framed;
 use refusal::fatal;
 use session::{Session, Step};
 
 use crate::cache::{Cache, Epochs};
 use crate::proof::{Authorized, Cleared, Housekeeping, Stage, Token};
 use crate::seam::{
-    Admission, Answer, Ask, Cause, Command, Conversation, Ended, Errand, Event, Hello, Moment, Out,
-    Refusal, TlsFacts,
+    Answer, Cause, Command, Conversation, Ended, Errand, Event, Moment, Out, TlsFacts,
 };
 
 /// What all conversations of a process share.
@@ -152,89 +154,6 @@ impl Postgres {
         }
     }
 
-    fn serve_packet(&mut self, rest: &[u8], at: Moment, out: &mut Out) -> Option<usize> {
-        let Phase::Start { tls } = &mut self.phase else { return None };
-        let (packet, length) = login::packet(rest);
-        match packet {
-            Packet::NeedMore => return None,
-            Packet::Ssl if tls.is_none() => {
-                out.send_client(Cleared::own_words(b"S"));
-                out.commands.push(Command::StartClientTls);
-                self.phase = Phase::ClientHandshake;
-            }
-            Packet::Gssenc if tls.is_none() => out.send_client(Cleared::own_words(b"N")),
-            Packet::Cancel(key) => {
-                out.commands.push(Command::Signal(key.to_vec()));
-                self.finish(&Cause::of("cancel request"), at, out);
-            }
-            Packet::Startup(..) if tls.is_none() && !self.setup.insecure_plaintext => {
-                let words = "the gate asks for a password only inside TLS";
-                out.send_client(Cleared::own_words(&fatal("protocol.tls_required", words)));
-                self.finish(&Cause::with("protocol violation", "plaintext start-up"), at, out);
-            }
-            Packet::Startup(minor, parameters) => {
-                let tls = tls.take();
-                self.start_up(tls, minor, parameters, out);
-            }
-            Packet::Version(major, minor) => {
-                let words = format!("protocol {major}.{minor} is not served");
-                out.send_client(Cleared::own_words(&fatal("protocol.version", &words)));
-                self.finish(&Cause::with("protocol violation", words), at, out);
-            }
-            Packet::Ssl | Packet::Gssenc => {
-                let words = "encryption was asked for inside TLS";
-                out.send_client(Cleared::own_words(&fatal("protocol.malformed", words)));
-                self.finish(&Cause::with("protocol violation", words), at, out);
-            }
-            Packet::Malformed(words) => {
-                out.send_client(Cleared::own_words(&fatal("protocol.malformed", words)));
-                self.finish(&Cause::with("protocol violation", words), at, out);
-            }
-        }
-        Some(length)
-    }
-
-    fn start_up(
-        &mut self,
-        tls: Option<TlsFacts>,
-        minor: u16,
-        mut parameters: Vec<(String, String)>,
-        out: &mut Out,
-    ) {
-        let unknown: Vec<&str> = parameters
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .filter(|name| name.starts_with("_pq_."))
-            .collect();
-        if minor > 0 || !unknown.is_empty() {
-            out.send_client(Cleared::own_words(&login::negotiate(&unknown)));
-        }
-        parameters.retain(|(name, _)| !name.starts_with("_pq_."));
-        out.send_client(Cleared::own_words(&login::ASK_PASSWORD));
-        self.phase = Phase::Password { tls, parameters };
-    }
-
-    fn serve_password(&mut self, rest: &[u8], at: Moment, out: &mut Out) -> Option<usize> {
-        let message = match message::frame(rest, message::PASSWORD_BYTES) {
-            Framed::NeedMore => return None,
-            Framed::Message(message) if message.kind == b'p' => message,
-            Framed::Message(_) | Framed::Malformed(_) => {
-                let words = "a password message was due";
-                out.send_client(Cleared::own_words(&fatal("protocol.malformed", words)));
-                self.finish(&Cause::with("protocol violation", words), at, out);
-                return None;
-            }
-        };
-        let Phase::Password { tls, parameters } = &mut self.phase else { return None };
-        let mut reader = Reader(message.body);
-        let password = reader.text().filter(|_| reader.0.is_empty()).unwrap_or_default().to_vec();
-        let hello = Hello { tls: tls.take(), parameters: std::mem::take(parameters), password };
-        self.ticket += 1;
-        out.commands.push(Command::Ask(self.ticket, Ask::Hello(Box::new(hello))));
-        self.phase = Phase::Admitting { ticket: self.ticket };
-        Some(message.whole.len())
-    }
-
     fn serve_message(&mut self, rest: &[u8], at: Moment, out: &mut Out) -> Option<usize> {
         let Phase::Session(session) = &mut self.phase else { return None };
         if session.is_waiting() {
@@ -302,82 +221,6 @@ impl Postgres {
         }
     }
 
-    fn admitted(&mut self, admission: Admission, at: Moment, out: &mut Out) {
-        let Some(evidence) = Evidence::new(&admission, Arc::clone(&self.setup.writer)) else {
-            let words = "the session's keys cannot be derived";
-            self.end_with_words("evidence.failed", "evidence failed", words, at, out);
-            return;
-        };
-        out.commands.push(Command::OpenRecording {
-            session: admission.session.clone(),
-            key: Box::new(admission.recording_key),
-            head: admission.recording_head.clone(),
-        });
-        out.commands.push(Command::Dial(admission.dial.clone()));
-        self.phase = Phase::Login(Box::new((Login::new(admission), evidence, Stage::default())));
-    }
-
-    fn not_admitted(&mut self, refusal: &Refusal, at: Moment, out: &mut Out) {
-        let detail = refusal.detail.replace("{operation}", "");
-        out.send_client(Cleared::own_words(&message::error("FATAL", refusal, &detail)));
-        self.phase = Phase::Start { tls: None }; // the ticket is spent
-        self.finish(&Cause::with("not admitted", refusal.code.clone()), at, out);
-    }
-
-    /// Carries out what the upstream login wants.
-    fn log_in(&mut self, want: Want, at: Moment, out: &mut Out) {
-        let Phase::Login(login) = &mut self.phase else { return };
-        let (login, evidence, stage) = &mut **login;
-        match want {
-            Want::Nothing => {}
-            Want::Send(bytes) => {
-                stage.push(Authorized::housekeeping(Housekeeping::Login), &bytes);
-            }
-            Want::StartTls => {
-                if let Some(demand) = login.admission.tls.clone() {
-                    out.commands.push(Command::StartUpstreamTls(demand));
-                }
-            }
-            Want::Failed(words, theirs) => {
-                let facts = evidence::upstream_object(&login.admission, login.tls.as_ref(), 0, "");
-                evidence.start(&login.admission.startup, &facts, at, out);
-                let error = theirs.unwrap_or_else(|| {
-                    fatal("upstream.failed", "the target cannot be reached or refused the gate")
-                });
-                out.send_client(Cleared::own_words(&error));
-                self.finish(&Cause::with("upstream failed", words), at, out);
-            }
-            Want::Ready(key) => self.ready(key, at, out),
-        }
-    }
-
-    /// The upstream is ready: the session begins.
-    fn ready(&mut self, key: [u8; 8], at: Moment, out: &mut Out) {
-        let Phase::Login(login) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let (login, mut evidence, _stage) = *login;
-        let (process, _) = key.split_at(4);
-        let number = Reader(process).long().unwrap_or(0);
-        let facts = evidence::upstream_object(
-            &login.admission,
-            login.tls.as_ref(),
-            number,
-            &login.server_version,
-        );
-        evidence.start(&login.admission.startup, &facts, at, out);
-        let mut shown = [0; 8];
-        shown[..4].copy_from_slice(process);
-        shown[4..].copy_from_slice(&login.admission.cancel_secret);
-        out.commands.push(Command::Register(shown.to_vec()));
-
-        let mut words = login::AUTHENTICATED.to_vec();
-        words.extend_from_slice(&login.greeting);
-        message::put(&mut words, b'K', |out| out.extend_from_slice(&shown));
-        words.extend_from_slice(&message::ready(b'I'));
-        let mut session = Box::new(Session::new(login.admission, evidence, key));
-        session.show(&words, at, out);
-        self.phase = Phase::Session(session);
-    }
-
     fn upstream_bytes(&mut self, bytes: &[u8], at: Moment, out: &mut Out) {
         match &mut self.phase {
             Phase::Session(session) => {
@@ -391,41 +234,6 @@ impl Postgres {
             }
             Phase::Login(_) => self.login_bytes(bytes, at, out),
             _ => {}
-        }
-    }
-
-    /// Upstream bytes before the session: one message at a time, all held in `input`'s twin.
-    fn login_bytes(&mut self, bytes: &[u8], at: Moment, out: &mut Out) {
-        let mut data = self.inflow.take_login(bytes);
-        while let Phase::Login(login) = &mut self.phase {
-            if login.0.awaits_tls_answer() {
-                let want = login.0.tls_answer(&data);
-                data.clear();
-                self.log_in(want, at, out);
-                break;
-            }
-            let used = match message::frame(&data, message::HELD_BYTES) {
-                Framed::NeedMore => break,
-                Framed::Malformed(length) => {
-                    let words = format!("the target sent a message of {length} bytes");
-                    self.log_in(Want::Failed(words, None), at, out);
-                    return;
-                }
-                Framed::Message(message) => {
-                    let want = login.0.message(message);
-                    let used = message.whole.len();
-                    self.log_in(want, at, out);
-                    used
-                }
-            };
-            data.drain(..used);
-        }
-        if matches!(self.phase, Phase::Session(_)) {
-            if !data.is_empty() {
-                self.upstream_bytes(&data, at, out);
-            }
-        } else {
-            self.inflow.keep_login(data);
         }
     }
 
