@@ -58,15 +58,17 @@ fn violation(kind: u8, session: &Session) -> Cause {
 }
 
 impl Session {
-    /// Takes upstream bytes of any split.
+    /// Takes upstream bytes of any split; returns how many were used. `stepwise` stops behind the
+    /// first message that was held whole.
     pub(super) fn upstream_bytes(
         &mut self,
         setup: &Setup,
         inflow: &mut Inflow,
         bytes: &[u8],
+        stepwise: bool,
         at: Moment,
         out: &mut Out,
-    ) -> Result<(), Cause> {
+    ) -> Result<usize, Cause> {
         let mut rest = bytes;
         loop {
             if inflow.streaming > 0 {
@@ -77,28 +79,35 @@ impl Session {
                 rest = later;
             }
             if rest.is_empty() && inflow.partial.is_empty() {
-                return Ok(());
+                return Ok(bytes.len());
             }
             if inflow.partial.is_empty() {
-                let used = self.whole_messages(setup, inflow, rest, at, out)?;
+                let used = self.whole_messages(setup, inflow, rest, stepwise, at, out)?;
                 rest = rest.get(used..).unwrap_or_default();
+                if stepwise && used > 0 {
+                    return Ok(bytes.len() - rest.len());
+                }
                 if inflow.streaming == 0 {
                     inflow.partial.extend_from_slice(rest);
-                    return Ok(());
+                    return Ok(bytes.len());
                 }
-            } else if !self.complete_partial(setup, inflow, &mut rest, at, out)? {
-                return Ok(());
+            } else {
+                let completed = self.complete_partial(setup, inflow, &mut rest, at, out)?;
+                if stepwise || !completed {
+                    return Ok(bytes.len() - rest.len());
+                }
             }
         }
     }
 
-    /// Serves the messages that lie whole in `bytes`, or begins to stream the last; returns how
-    /// many bytes were used.
+    /// Serves the messages that lie whole in `bytes` (`stepwise`: the first that is not a row), or
+    /// begins to stream the last; returns how many bytes were used.
     fn whole_messages(
         &mut self,
         setup: &Setup,
         inflow: &mut Inflow,
         bytes: &[u8],
+        stepwise: bool,
         at: Moment,
         out: &mut Out,
     ) -> Result<usize, Cause> {
@@ -131,6 +140,9 @@ impl Session {
                     };
                     used += whole.len();
                     self.upstream_message(setup, Message { kind, whole, body }, at, out)?;
+                    if stepwise {
+                        return Ok(used);
+                    }
                 }
             }
         }
@@ -164,7 +176,8 @@ impl Session {
             return Ok(false);
         }
         let mut held = std::mem::take(&mut inflow.partial);
-        let used = self.whole_messages(setup, inflow, &held, at, out)?;
+        // One message at the most: nothing was added behind it.
+        let used = self.whole_messages(setup, inflow, &held, false, at, out)?;
         if inflow.streaming == 0 && used < held.len() {
             held.drain(..used);
             inflow.partial = held;

@@ -221,19 +221,34 @@ impl Postgres {
         }
     }
 
-    fn upstream_bytes(&mut self, bytes: &[u8], at: Moment, out: &mut Out) {
-        match &mut self.phase {
-            Phase::Session(session) => {
-                let taken = session.upstream_bytes(&self.setup, &mut self.inflow, bytes, at, out);
-                let drained = session.queue.is_empty();
-                if let Err(cause) = taken {
-                    self.end_with_words("upstream.lost", cause.word, &cause.note, at, out);
-                } else if drained && self.closing_us.is_some() {
-                    self.finish(&Cause::of("client closed"), at, out);
+    /// Serves upstream bytes. A client message that waits for an answer is looked at behind each
+    /// message, not behind all of them: what is forwarded must not depend on how they were split.
+    fn upstream_bytes(&mut self, mut bytes: &[u8], at: Moment, out: &mut Out) {
+        while !bytes.is_empty() {
+            let stepwise = self.blocked;
+            match &mut self.phase {
+                Phase::Session(session) => {
+                    let inflow = &mut self.inflow;
+                    let used =
+                        session.upstream_bytes(&self.setup, inflow, bytes, stepwise, at, out);
+                    let drained = session.queue.is_empty();
+                    match used {
+                        Ok(used) => bytes = bytes.get(used..).unwrap_or_default(),
+                        Err(cause) => {
+                            self.end_with_words("upstream.lost", cause.word, &cause.note, at, out);
+                        }
+                    }
+                    if drained && self.closing_us.is_some() {
+                        self.finish(&Cause::of("client closed"), at, out);
+                    }
                 }
+                Phase::Login(_) => {
+                    self.login_bytes(bytes, at, out);
+                    bytes = &[];
+                }
+                _ => return,
             }
-            Phase::Login(_) => self.login_bytes(bytes, at, out),
-            _ => {}
+            self.pump_client(&[], at, out);
         }
     }
 
@@ -413,7 +428,6 @@ impl Conversation for Postgres {
             Event::UpstreamBytes(bytes) => {
                 self.last_us = at.mono_us;
                 self.upstream_bytes(bytes, at, out);
-                self.pump_client(&[], at, out);
             }
             Event::UpstreamClosed => {
                 self.upstream_gone("the target closed the connection during the login", at, out);
