@@ -54,7 +54,13 @@ impl EpochValues {
     /// session's facts are part of its key instead.
     #[must_use]
     pub fn shared(self) -> Self {
-        Self { session: 0, ..self }
+        self.in_session(0)
+    }
+
+    /// The same shared epochs beside another epoch of the session.
+    #[must_use]
+    pub fn in_session(self, session: u64) -> Self {
+        Self { session, ..self }
     }
 }
 

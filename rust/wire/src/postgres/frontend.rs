@@ -11,6 +11,7 @@ use super::queue::Expect;
 use super::refusal::{gate_refusal, Refused};
 use super::session::{Matter, Ruling, Session, Skip, Step};
 use super::Setup;
+use crate::cache::EpochValues;
 use crate::proof::{Authorized, Housekeeping};
 use crate::seam::{Cause, Moment, Out, Refusal, Verdict};
 
@@ -82,7 +83,7 @@ impl Session {
             return malformed(b'Q');
         };
         let matter = Matter { via: "query", text, types: &[], arguments: &[] };
-        let (verdict, proof) = match self.decide(&matter, Refused::Simple, message, 5, desk, out) {
+        let (verdict, proof, _) = match self.decide(&matter, Refused::Simple, message, 5, desk, out) {
             Ok(allowed) => allowed,
             Err(step) => return step,
         };
@@ -117,7 +118,7 @@ impl Session {
             return self.refuse(&matter, kind, &refusal, None, (message, start), desk.at, out);
         }
         let matter = Matter { via: "parse", text, types, arguments: &[] };
-        let (verdict, proof) = match self.decide(&matter, kind, message, start, desk, out) {
+        let (verdict, proof, _) = match self.decide(&matter, kind, message, start, desk, out) {
             Ok(allowed) => allowed,
             Err(step) => return step,
         };
@@ -151,21 +152,20 @@ impl Session {
         }
         let matter =
             Matter { via: "bind", text: &statement.text, types: &statement.types, arguments };
-        let (verdict, proof) = match self.decide(&matter, Refused::Extended, message, 0, desk, out)
-        {
-            Ok(allowed) => allowed,
-            Err(step) => return step,
-        };
+        let (verdict, proof, decided) =
+            match self.decide(&matter, Refused::Extended, message, 0, desk, out) {
+                Ok(allowed) => allowed,
+                Err(step) => return step,
+            };
         let running = self.intend(&matter, &verdict, desk.at, out).into_iter().next();
         self.record(b'>', message.whole, desk.at, out);
         self.stage.push(proof, message.whole);
-        let decided = desk.setup.epochs.now(self.session_epoch());
         let bound = Portal {
             statement: Arc::clone(&statement),
             arguments: arguments.into(),
             operation: running.as_ref().map(|running| running.operation),
             verdict,
-            decided,
+            decided: self.decided_as_of_here(decided),
             executions: 0,
             group: self.groups.0,
         };
@@ -200,16 +200,17 @@ impl Session {
                 types: &statement.types,
                 arguments: &arguments,
             };
-            let verdict = match self.decide(&matter, Refused::Extended, message, 0, desk, out) {
-                Ok((verdict, _)) => verdict,
-                Err(step) => return step,
-            };
+            let (verdict, _, decided) =
+                match self.decide(&matter, Refused::Extended, message, 0, desk, out) {
+                    Ok(allowed) => allowed,
+                    Err(step) => return step,
+                };
             let running = self.intend(&matter, &verdict, desk.at, out).into_iter().next();
             let Some(mut portal) = self.names.unbind(name) else { return Step::Again };
             self.never_executed(&portal, desk.at, out);
             portal.operation = running.map(|running| running.operation);
             portal.verdict = verdict;
-            portal.decided = desk.setup.epochs.now(self.session_epoch());
+            portal.decided = self.decided_as_of_here(decided);
             portal.executions = 0;
             self.names.bind(name, portal);
         }
@@ -288,7 +289,7 @@ impl Session {
 
     fn function(&mut self, message: Message<'_>, desk: &mut Desk<'_>, out: &mut Out) -> Step {
         let matter = Matter { via: "function", text: &[], types: &[], arguments: message.body };
-        let (verdict, proof) = match self.decide(&matter, Refused::Simple, message, 0, desk, out) {
+        let (verdict, proof, _) = match self.decide(&matter, Refused::Simple, message, 0, desk, out) {
             Ok(allowed) => allowed,
             Err(step) => return step,
         };
@@ -328,7 +329,14 @@ impl Session {
         Step::End(Cause::of("client closed"))
     }
 
-    /// Rules on a message. `Err` is the step to return: it waits, or it was refused.
+    /// The epochs of a ruling, with those of the session as the ruled message leaves them. Never
+    /// what the shared epochs are now: a policy loaded since by another thread did not decide this.
+    fn decided_as_of_here(&self, ruling: EpochValues) -> EpochValues {
+        ruling.in_session(self.session_epoch())
+    }
+
+    /// Rules on a message: what allows it, and the epochs of that. `Err` is the step to return: it
+    /// waits, or it was refused.
     fn decide(
         &mut self,
         matter: &Matter<'_>,
@@ -337,7 +345,7 @@ impl Session {
         text_start: usize,
         desk: &mut Desk<'_>,
         out: &mut Out,
-    ) -> Result<(Arc<Verdict>, Authorized), Step> {
+    ) -> Result<(Arc<Verdict>, Authorized, EpochValues), Step> {
         match self.rule(desk.setup, desk.ticket, matter, desk.at, out) {
             Ruling::Wait => Err(Step::Wait),
             Ruling::Refuse(refusal, verdict) => {
@@ -346,7 +354,7 @@ impl Session {
             }
             Ruling::Allow(verdict, decided) => {
                 match self.authorize(desk.setup, &verdict, decided) {
-                    Some(proof) => Ok((verdict, proof)),
+                    Some(proof) => Ok((verdict, proof, decided)),
                     None => Err(Step::Again),
                 }
             }
