@@ -83,7 +83,8 @@ impl Session {
             return malformed(b'Q');
         };
         let matter = Matter { via: "query", text, types: &[], arguments: &[] };
-        let (verdict, proof, _) = match self.decide(&matter, Refused::Simple, message, 5, desk, out) {
+        let (verdict, proof, _) = match self.decide(&matter, Refused::Simple, message, 5, desk, out)
+        {
             Ok(allowed) => allowed,
             Err(step) => return step,
         };
@@ -289,7 +290,8 @@ impl Session {
 
     fn function(&mut self, message: Message<'_>, desk: &mut Desk<'_>, out: &mut Out) -> Step {
         let matter = Matter { via: "function", text: &[], types: &[], arguments: message.body };
-        let (verdict, proof, _) = match self.decide(&matter, Refused::Simple, message, 0, desk, out) {
+        let (verdict, proof, _) = match self.decide(&matter, Refused::Simple, message, 0, desk, out)
+        {
             Ok(allowed) => allowed,
             Err(step) => return step,
         };
