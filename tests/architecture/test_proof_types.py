@@ -15,10 +15,16 @@ RUST_MAKERS = {
     "Authorized": (r"\b(?:Authorized|Self)\(\(\)\)", {"rust/wire/src/proof.rs"}),
     "Forwardable": (r"\bForwardable\(", {"rust/wire/src/proof.rs"}),
     "Cleared": (r"\bCleared\(", {"rust/wire/src/proof.rs"}),
-    # The token is asked for by the journal's writer, and by the drivers of playbooks and fuzzers, which have no disk.
+    # The token is asked for by the journal's writer, and by drivers that have no disk: of playbooks, fuzzers and a
+    # measurement.
     "the journal's token": (
         r"\.written\(Durability|batch\w*\.written\(",
-        {"rust/carrier/src/journal.rs", "rust/py/src/conversation.rs", "rust/fuzz/fuzz_targets/conversation.rs"},
+        {
+            "rust/carrier/src/journal.rs",
+            "rust/py/src/conversation.rs",
+            "rust/fuzz/fuzz_targets/conversation.rs",
+            "rust/wire/examples/steady.rs",
+        },
     ),
 }
 # Python: the class, and the modules that may call it.

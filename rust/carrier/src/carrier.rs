@@ -61,7 +61,11 @@ impl Carrier {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let lanes = Arc::new(Lanes::start(threads).map_err(words)?);
+        let before_sleep = {
+            let journal = Arc::clone(&journal);
+            move || journal.settle()
+        };
+        let lanes = Arc::new(Lanes::start(threads, before_sleep).map_err(words)?);
         let recorder = Recorder::start(
             &options.recordings,
             Arc::clone(&journal),

@@ -2,8 +2,11 @@
 //! The writer of one journal folder (docs/spec/journal.md): entries are in the kernel, or on disk,
 //! before the token exists that lets an operation move on.
 //!
-//! - A batch is one `pwrite` (two where a segment ends in it). Nobody waits for the disk on the
-//!   thread that writes: a batch that needs it gets a [`PendingSync`].
+//! - A batch is one `pwrite` (two where a segment ends in it), together with whatever was staged
+//!   before it. A batch that has time ([`Durability::Soon`]) is staged: it is linked, and in the
+//!   kernel with the next write or [`Journal::settle`].
+//! - Nobody waits for the disk on the thread that writes: a batch that needs it gets a
+//!   [`PendingSync`].
 //! - The first error of a write or sync is the last thing this writer does: everything behind it
 //!   is refused with that error until the process starts again. What the failed call left in the
 //!   file is judged by the recovery of the next writer.
@@ -19,6 +22,7 @@ mod syncer;
 mod writer;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -64,6 +68,8 @@ pub struct Journal {
 
 struct Inner {
     mode: SyncMode,
+    /// Records are staged: looked at without the lock before a thread sleeps.
+    is_staged: AtomicBool,
     writer: Mutex<Writer>,
     syncer: Syncer,
     /// Held over a sync outside the writer's lock. The kernel tells an error of a sync once per
@@ -108,6 +114,7 @@ impl Journal {
         let synced = writer.position();
         let inner = Arc::new(Inner {
             mode: sync,
+            is_staged: AtomicBool::new(false),
             writer: Mutex::new(writer),
             syncer: Syncer::default(),
             turn: Mutex::default(),
@@ -122,8 +129,8 @@ impl Journal {
         Ok(Self { inner, thread: Mutex::new(Some(thread)), recovery })
     }
 
-    /// Writes the batch into the kernel. Where that is all it needs, empties it and gives the
-    /// token; else the batch stays as it is until [`PendingSync::wait`].
+    /// Writes the batch into the kernel, or stages one that has time. Where that is all it needs,
+    /// empties it and gives the token; else the batch stays as it is until [`PendingSync::wait`].
     ///
     /// Does not wait for the disk, but where a segment ends in the batch. A batch that is no
     /// sequence of entries within their bounds is refused and the writer goes on.
@@ -136,6 +143,14 @@ impl Journal {
         }
         let token = batch.written(Durability::Kernel).ok_or_else(out_of_step)?;
         Ok(Written::Done(token))
+    }
+
+    /// Writes what is staged. Called by each thread of the carrier before it sleeps. A failure is
+    /// the journal's: whoever writes next hears of it, and [`Self::failure`] tells.
+    pub fn settle(&self) {
+        if self.inner.is_staged.load(Ordering::Acquire) {
+            self.inner.settle();
+        }
     }
 
     /// Appends one entry and returns its number (from 1 over the life of the writer). With
@@ -189,8 +204,22 @@ impl Drop for Journal {
 
 impl Inner {
     fn write(&self, batch: &Batch) -> Result<writer::Place, JournalFault> {
+        let has_time = batch.need() == Durability::Soon && self.mode != SyncMode::Every;
         let mut writer = locked(&self.writer);
-        let written = writer.write(batch);
+        let written = writer.write(batch, has_time);
+        self.noted(&mut writer);
+        written
+    }
+
+    fn settle(&self) {
+        let mut writer = locked(&self.writer);
+        // The fault stays with the writer, which refuses everything from here on.
+        let _ = writer.flush();
+        self.noted(&mut writer);
+    }
+
+    /// Tells the syncer, and whoever looks before sleeping, what the writer has done.
+    fn noted(&self, writer: &mut Writer) {
         if let Some(fault) = writer.failure() {
             self.syncer.fail(&fault);
         }
@@ -200,7 +229,8 @@ impl Inner {
         if let Some(position) = writer.wants_sync() {
             self.syncer.want(position);
         }
-        written
+        let is_staged = writer.is_staged() && writer.failure().is_none();
+        self.is_staged.store(is_staged, Ordering::Release);
     }
 
     fn needs_disk(&self, batch: &Batch) -> bool {

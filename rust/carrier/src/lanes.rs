@@ -29,12 +29,15 @@ struct Thread {
 }
 
 impl Lanes {
-    /// Starts `count` threads, one at least.
-    pub(crate) fn start(count: usize) -> io::Result<Self> {
+    /// Starts `count` threads, one at least. Each does `before_sleep` whenever nothing is left to do.
+    pub(crate) fn start(
+        count: usize,
+        before_sleep: impl Fn() + Clone + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let mut lanes =
             Self { handles: Vec::new(), next: AtomicUsize::new(0), threads: Mutex::default() };
         for number in 0..count.max(1) {
-            let (handle, thread) = start_one(number)?;
+            let (handle, thread) = start_one(number, before_sleep.clone())?;
             lanes.handles.push(handle);
             lock(&lanes.threads).push(thread);
         }
@@ -74,10 +77,14 @@ impl Drop for Lanes {
     }
 }
 
-fn start_one(number: usize) -> io::Result<(Handle, Thread)> {
+fn start_one(
+    number: usize,
+    before_sleep: impl Fn() + Send + Sync + 'static,
+) -> io::Result<(Handle, Thread)> {
     let runtime = Builder::new_current_thread()
         .max_blocking_threads(BLOCKING_THREADS)
         .thread_name(format!("gatebook-dns-{number}"))
+        .on_thread_park(before_sleep)
         .enable_all()
         .build()?;
     let handle = runtime.handle().clone();

@@ -269,6 +269,7 @@ impl Session {
         if now >= self.tick_us {
             self.tick_us = now + TICK_US;
             self.count();
+            self.shared.journal.settle(); // a thread that never sleeps
             self.check_evidence();
             self.give(Event::Tick);
         }

@@ -15,7 +15,7 @@ use crate::journal::Written;
 use crate::parser::PARSE_US;
 use crate::pipes::Pipe;
 use crate::pool;
-use crate::recorder::Push;
+use crate::recorder::{Push, RecordingHandle};
 use crate::session::{wide, Life, Session};
 use crate::shared::{EvidenceFault, EVIDENCE_FAILED};
 use crate::side::{Opened, Side};
@@ -40,11 +40,14 @@ impl Session {
 
     async fn carry(&mut self, out: &mut Out) -> Result<(), EvidenceFault> {
         self.write_entries(out).await?;
-        self.record(out)?;
+        self.check_recording(out)?;
         self.moved.upstream_out += wide(out.upstream().len());
         self.moved.client_out += wide(out.client().len());
         self.upstream.send(out.upstream()).await;
         self.client.send(out.client()).await;
+        // Behind the bytes, while the peers already work: the recorder takes whatever it is given,
+        // and one that takes nothing more was found above.
+        self.record(out)?;
         for command in out.commands.drain(..) {
             self.obey(command)?;
         }
@@ -70,9 +73,8 @@ impl Session {
         Ok(())
     }
 
-    /// Hands the turn's frames to the recorder; a recording that opens in this turn is opened
-    /// before its first frame.
-    fn record(&mut self, out: &mut Out) -> Result<(), EvidenceFault> {
+    /// Before a byte leaves: a recording is open for the turn's frames and has not failed.
+    fn check_recording(&mut self, out: &mut Out) -> Result<(), EvidenceFault> {
         if out.frames().is_empty() {
             return Ok(());
         }
@@ -84,13 +86,23 @@ impl Session {
             let command = out.commands.remove(at);
             self.obey(command)?;
         }
-        let Some(recording) = &self.recording else { return Ok(()) };
+        let failed = self.recording.as_ref().and_then(RecordingHandle::failed);
+        failed.map_or(Ok(()), |words| Err(EvidenceFault::recording(words)))
+    }
+
+    /// Hands the turn's frames to the recorder.
+    fn record(&mut self, out: &Out) -> Result<(), EvidenceFault> {
+        let Some(recording) = self.recording.as_ref().filter(|_| !out.frames().is_empty()) else {
+            return Ok(());
+        };
         let push = recording.push(out.frames(), out.frame_bytes());
-        if let Some(words) = recording.failed() {
-            return Err(EvidenceFault::recording(words));
-        }
-        if push == Push::Full && self.room.is_none() {
-            self.room = Some(Box::pin(recording.room()));
+        if push == Push::Full {
+            if let Some(words) = recording.failed() {
+                return Err(EvidenceFault::recording(words));
+            }
+            if self.room.is_none() {
+                self.room = Some(Box::pin(recording.room()));
+            }
         }
         Ok(())
     }

@@ -11,8 +11,11 @@ use crate::seam::Verdict;
 /// How far a batch has to reach before its operations may be forwarded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Durability {
-    /// In the kernel: survives a killed process.
+    /// With the journal's writer, which has it in the kernel before the thread sleeps or anything
+    /// is forwarded behind it. For what only tells what has happened (docs/adr/0008).
     #[default]
+    Soon,
+    /// In the kernel: survives a killed process.
     Kernel,
     /// Synced to disk: survives power loss.
     Disk,
@@ -67,12 +70,12 @@ impl Batch {
         }
         self.bytes.clear();
         self.entries = 0;
-        self.need = Durability::Kernel;
+        self.need = Durability::Soon;
         Some(Token(()))
     }
 }
 
-/// Proof that every entry handed out so far is in the journal.
+/// Proof that every entry handed out so far has reached what it needs.
 #[derive(Debug)]
 pub struct Token(());
 

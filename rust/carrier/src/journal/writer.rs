@@ -20,8 +20,10 @@ use super::segment::{create, list, name_of, remove_unfinished, Header, HEADER_BY
 /// The sync thread is asked to start when so much is written and not synced, so that a segment's
 /// end has little left to sync.
 const SYNC_AHEAD_BYTES: u64 = 8 * 1024 * 1024;
-/// LIMIT: scratch memory kept between batches; a larger one is given back.
-const SCRATCH_BYTES: usize = 1024 * 1024;
+/// LIMIT: staged records that wait for a write of something else.
+const SOON_BYTES: usize = 64 * 1024;
+/// LIMIT: memory of the stage kept between batches; a larger one is given back.
+const STAGE_BYTES: usize = 1024 * 1024;
 const LOCK: &str = "lock";
 
 /// Where a batch went.
@@ -58,7 +60,10 @@ pub(crate) struct Writer {
     /// Number of the next entry.
     next: u64,
     link: [u8; LINK_BYTES],
-    scratch: Vec<u8>,
+    /// Linked records that no write has carried yet, how many they are, and the last one's link.
+    stage: Vec<u8>,
+    staged: u64,
+    staged_link: [u8; LINK_BYTES],
     /// Bytes written by this object, headers and all.
     position: u64,
     /// Position at the last sync that this object made or asked for.
@@ -97,7 +102,9 @@ impl Writer {
             offset: resumed.offset,
             next: resumed.next,
             link: resumed.link,
-            scratch: Vec::new(),
+            stage: Vec::new(),
+            staged: 0,
+            staged_link: resumed.link,
             position: 0,
             asked: 0,
             synced: None,
@@ -120,65 +127,66 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the batch's records with their links.
-    pub(crate) fn write(&mut self, batch: &Batch) -> Result<Place, JournalFault> {
+    /// Writes the batch's records with their links, behind whatever was staged before; a batch
+    /// that has time is staged only.
+    pub(crate) fn write(&mut self, batch: &Batch, has_time: bool) -> Result<Place, JournalFault> {
         if let Some(fault) = &self.failure {
             return Err(fault.clone());
         }
         check(batch)?;
-        self.write_records(batch.bytes())?;
-        Ok(Place { last: self.next - 1, position: self.position })
+        self.stage(batch.bytes())?;
+        if !has_time || self.stage.len() >= SOON_BYTES {
+            self.flush()?;
+        }
+        Ok(Place { last: self.next + self.staged - 1, position: self.position })
     }
 
     fn write_records(&mut self, records: &[u8]) -> Result<(), JournalFault> {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let written = self.write_through(records, &mut scratch);
-        if scratch.capacity() <= SCRATCH_BYTES {
-            self.scratch = scratch;
-        }
-        written
+        self.stage(records)?;
+        self.flush()
     }
 
-    fn write_through(&mut self, records: &[u8], scratch: &mut Vec<u8>) -> Result<(), JournalFault> {
-        scratch.clear();
-        let (mut last, mut count) = (self.link, 0);
+    fn stage(&mut self, records: &[u8]) -> Result<(), JournalFault> {
         for entry in entries(records) {
             let bytes = wide(4 + entry.len() + LINK_BYTES);
-            if self.offset + wide(scratch.len()) + bytes > self.size {
-                self.flush(scratch, last, count)?;
-                count = 0;
+            if self.offset + wide(self.stage.len()) + bytes > self.size {
+                self.flush()?;
                 self.rotate(bytes)?;
             }
-            last = link(&last, entry);
-            scratch
-                .extend_from_slice(&u32::try_from(entry.len()).unwrap_or(u32::MAX).to_be_bytes());
-            scratch.extend_from_slice(entry);
-            scratch.extend_from_slice(&last);
-            count += 1;
+            self.staged_link = link(&self.staged_link, entry);
+            let length = u32::try_from(entry.len()).unwrap_or(u32::MAX);
+            self.stage.extend_from_slice(&length.to_be_bytes());
+            self.stage.extend_from_slice(entry);
+            self.stage.extend_from_slice(&self.staged_link);
+            self.staged += 1;
         }
-        self.flush(scratch, last, count)
+        Ok(())
     }
 
-    /// One `pwrite`; only when it has succeeded do the records count.
-    fn flush(
-        &mut self,
-        scratch: &mut Vec<u8>,
-        last: [u8; LINK_BYTES],
-        count: u64,
-    ) -> Result<(), JournalFault> {
-        if scratch.is_empty() {
+    /// One `pwrite` of all that is staged; only when it has succeeded do the records count.
+    pub(crate) fn flush(&mut self) -> Result<(), JournalFault> {
+        if let Some(fault) = &self.failure {
+            return Err(fault.clone());
+        }
+        if self.stage.is_empty() {
             return Ok(());
         }
-        if let Err(error) = self.disk.write(&self.file, scratch, self.offset) {
+        if let Err(error) = self.disk.write(&self.file, &self.stage, self.offset) {
             return Err(self.fail("cannot write the journal", &error));
         }
-        let bytes = wide(scratch.len());
+        let bytes = wide(self.stage.len());
         self.offset += bytes;
         self.position += bytes;
-        self.next += count;
-        self.link = last;
-        scratch.clear();
+        self.next += std::mem::take(&mut self.staged);
+        self.link = self.staged_link;
+        self.stage.clear();
+        self.stage.shrink_to(STAGE_BYTES);
         Ok(())
+    }
+
+    /// Whether records wait for a write.
+    pub(crate) fn is_staged(&self) -> bool {
+        !self.stage.is_empty()
     }
 
     /// Ends the segment and begins one that holds at least a record of `bytes`; an empty segment
@@ -262,13 +270,10 @@ impl Writer {
     /// The position that is on disk now; `None` if the writer had failed, or does.
     pub(crate) fn close(&mut self) -> Option<u64> {
         self.lock.as_ref()?;
-        let synced = match &self.failure {
-            None => self
-                .sync_and_cut()
-                .map_err(|error| self.fail("cannot close the journal", &error))
-                .ok(),
-            Some(_) => None,
-        };
+        let synced = self.flush().ok().and_then(|()| {
+            let synced = self.sync_and_cut();
+            synced.map_err(|error| self.fail("cannot close the journal", &error)).ok()
+        });
         self.failure.get_or_insert_with(|| JournalFault::lost("the journal is closed"));
         self.lock = None;
         synced.map(|()| self.position)

@@ -258,7 +258,7 @@ impl Evidence {
         leaf.with("time", |out| put_time(out, at.unix_us)).number("v", 1);
         leaf.raw("where", &self.place).text("writer", &self.writer).close();
         let sealed = std::mem::take(&mut self.sealed);
-        self.push(if has_error { &sealed } else { &[] }, Durability::Kernel, out);
+        self.push(if has_error { &sealed } else { &[] }, Durability::Soon, out);
         self.sealed = sealed;
         *progress = Progress::default();
     }
