@@ -7,9 +7,11 @@ import asyncio
 import dataclasses
 import json
 import signal
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -22,8 +24,9 @@ from gatebook.config import Secrets, Settings, load_settings, resolve_target
 from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
 from gatebook.evidence.entry import Leaf
+from gatebook.identity import api_key
 from gatebook.model.errors import GatebookError, OperatorFault, quoted
-from gatebook.model.ids import EvaluationId, SessionId, WriterId
+from gatebook.model.ids import EvaluationId, KeyId, SessionId, WriterId
 from gatebook.model.operation import Statement
 from gatebook.model.principal import Principal, PrincipalKind, Subject
 from gatebook.model.target import Target
@@ -33,9 +36,11 @@ from gatebook.protocols.postgres.catalogue import CatalogueView
 from gatebook.protocols.postgres.facts import FACTS_QUERY, SessionFacts, parse_facts
 from gatebook.protocols.postgres.handler import Limits, read_text
 from gatebook.serve.catalogues import DatabaseCatalogue, connect
+from gatebook.serve.fetch import fetch_keys
 from gatebook.serve.follow import follow
 from gatebook.serve.fresh import now
 from gatebook.serve.gateway import Gateway, Plan
+from gatebook.serve.keys import KeysMissed, KeysRead, TokenKeys, describe
 from gatebook.serve.logs import configure_logs
 from gatebook.session import steps
 from gatebook.session.gate import Circumstances, Rules, Session
@@ -61,6 +66,7 @@ class Parts:
     journal: JournalWriter
     key: KeyEncryptionKey
     rules: Rules
+    tokens: TokenKeys
     certificate: bytes
     certificate_key: bytes
 
@@ -104,14 +110,21 @@ def compose(settings: Settings, adapt: Callable[[Target], Target] | None = None)
             lost = finish_lost(journal, Recordings(settings.recordings_path, key), now)
             if lost.sessions:
                 _log.warning("sessions of the last run were lost", sessions=len(lost.sessions))
+
+            def report(change: KeysRead | KeysMissed) -> None:
+                journal.append(describe(Stamp(gate.name, now()), change))
+
+            tokens = TokenKeys(fetch_keys, time.monotonic, now, report)
+            tokens.replace(settings.issuers)
             rules = Rules(
                 engine=engine,
                 book=store,
                 targets={} if any_target else dict(targets),
                 any_target=any_target,
                 verdict_ttl_s=settings.policy.verdict_ttl_s,
+                tokens=tokens,
             )
-            yield Parts(settings, store, journal, key, rules, certificate, certificate_key)
+            yield Parts(settings, store, journal, key, rules, tokens, certificate, certificate_key)
     finally:
         store.close()
 
@@ -136,7 +149,9 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         desk_deadline_ms=settings.limits.decision_ms,
         record_queue_bytes=settings.evidence.queue_bytes,
     )
-    gateway = Gateway(carrier, parts.journal.native, parts.rules, parts.key, _plan(settings))
+    gateway = Gateway(
+        carrier, parts.journal.native, parts.rules, tokens=parts.tokens, key=parts.key, plan=_plan(settings)
+    )
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -182,7 +197,12 @@ async def _watch_store(store: Store, gateway: Gateway) -> None:
             for key in store.list_keys()
             if key.revoked_at is None and key.expires_at > moment and key.owner not in disabled
         }
-        gateway.end_sessions(lambda credential, good=good: credential in good)  # type: ignore[misc]  # bound now
+        gateway.end_sessions(partial(_is_good, good))
+
+
+def _is_good(keys: set[KeyId], principal: Principal) -> bool:
+    """Whether a credential still stands: a key must be among the good ones, a token ends by its own time."""
+    return principal.method != api_key.METHOD or principal.credential in keys
 
 
 def _write_loaded(parts: Parts) -> None:

@@ -91,7 +91,7 @@ def test_an_expired_key_is_refused(place: Place) -> None:
     assert refused(place, place.through_with(key))["failed"] == "expired"
 
 
-def test_a_session_of_a_key_that_expires_ends_within_two_seconds(place: Place) -> None:
+def test_id_02_a_session_of_a_key_that_expires_ends_within_two_seconds(place: Place) -> None:
     key = place.gate.create_key("ageing", expires="1m")
     with psycopg.connect(place.through_with(key).dsn, autocommit=True) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)

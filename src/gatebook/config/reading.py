@@ -7,6 +7,7 @@ import hashlib
 import tomllib
 from pathlib import Path
 
+from gatebook.config.issuers import check_issuers
 from gatebook.config.secrets import ConfigFault
 from gatebook.config.settings import Settings, TargetSettings
 from gatebook.config.values import Place, read_table
@@ -54,6 +55,7 @@ def parse_settings(content: bytes, path: Path) -> Settings:
     _check_gate(settings, place)
     for index, target in enumerate(settings.targets):
         _check_target(target, place.below("target").below(index))
+    check_issuers(settings.issuers, place.below("issuer"))
     return settings
 
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from gatebook.config.settings import (
     AccountSettings,
     EvidenceSettings,
     GateSettings,
+    IssuerSettings,
     LimitSettings,
     PolicySettings,
     RoleSettings,
@@ -36,6 +39,7 @@ _TABLES: tuple[tuple[str, type[Any]], ...] = (
     ("[[target]]", TargetSettings),
     ("[[target.role]]", RoleSettings),
     ("[target.catalogue]", AccountSettings),
+    ("[[issuer]]", IssuerSettings),
 )
 
 
@@ -43,7 +47,7 @@ def render_reference() -> str:
     """Return `docs/reference/config.md`."""
     parts = [_HEAD]
     for header, kind in _TABLES:
-        parts.append(f"\n## `{header}`\n\n{(kind.__doc__ or '').strip()}\n")
+        parts.append(f"\n## `{header}`\n\n{cleandoc(kind.__doc__ or '')}\n")
         parts.append("\n| setting | value | default | meaning |\n|---|---|---|---|\n")
         for item in fields(kind):
             default = _show(item.default) if has_default(item) else "needed"
@@ -54,8 +58,10 @@ def render_reference() -> str:
 
 def _show(value: object) -> str:
     match value:
-        case None | ():
+        case None | () | "":
             return "absent"
+        case tuple():
+            return f"`{json.dumps(value)}`"
         case bool():
             return f"`{str(value).lower()}`"
         case int():

@@ -17,7 +17,7 @@ from gatebook.model.errors import quoted
 MAX_ITEMS = 1000  # LIMIT: targets, roles, groups, labels; more is a mistake in a generated file
 T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E", bound=StrEnum)
-TOML_NAMES = {"targets": "target", "roles": "role"}
+TOML_NAMES = {"targets": "target", "roles": "role", "issuers": "issuer"}
 """Fields that are arrays of tables; TOML writes them in the singular."""
 
 
@@ -141,6 +141,16 @@ def choice(*words: str) -> _Reader:
         return str(value)
 
     return _Reader(" or ".join(f"`{word}`" for word in words), read)
+
+
+def choices(*words: str) -> _Reader:
+    """Return a reader of an array of some of a few words."""
+    one = choice(*words)
+
+    def read(value: object, place: Place) -> tuple[str, ...]:
+        return tuple(one(item, place.below(index)) for index, item in enumerate(_read_texts(value, place)))
+
+    return _Reader("array of " + ", ".join(f"`{word}`" for word in words), read)
 
 
 def member(kind: type[StrEnum]) -> _Reader:

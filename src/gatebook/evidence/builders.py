@@ -17,6 +17,7 @@ from gatebook.model.credential import KeyRecord, Person
 from gatebook.model.principal import Identified, NotIdentified, Subject
 
 MAX_LISTED = 1000  # LIMIT: ids and file names in one leaf; `more` counts the rest
+MAX_KEYS = 100  # LIMIT: ids of an issuer's keys in one leaf, of at most 256 characters
 MAX_WORDS = 1024  # LIMIT: characters of words in a leaf
 
 
@@ -67,6 +68,8 @@ def authn(
     for name, value in (("target", target), ("admitted", session), ("refusal", refused)):
         if value:
             members[name] = value
+    if answer.token:
+        members["token"] = dict(answer.token)
     if isinstance(answer, Identified):
         members["result"] = "refused" if refused else "accepted"
         members["credential"] = answer.principal.credential
@@ -87,6 +90,18 @@ def policy_loaded(stamp: Stamp, *, digest: str, files: Iterable[str], previous: 
 def config_loaded(stamp: Stamp, *, digest: str, files: Iterable[str], previous: str = "") -> bytes:
     """Say that this configuration holds from now on."""
     return _leaf(stamp, "config.loaded", _loaded(digest, files, previous))
+
+
+def issuer_keys(
+    stamp: Stamp, *, issuer: str, keys: Sequence[str], added: Sequence[str], removed: Sequence[str]
+) -> bytes:
+    """Say that these keys verify an issuer's tokens from now on; all are ids."""
+    members: Leaf = {"issuer": issuer}
+    for name, ids in (("keys", keys), ("added", added), ("removed", removed)):
+        members[name] = list(ids[:MAX_KEYS])
+    if len(keys) > MAX_KEYS:
+        members["keys_more"] = len(keys) - MAX_KEYS
+    return _leaf(stamp, "issuer.keys", members)
 
 
 def key_created(stamp: Stamp, key: KeyRecord, *, by: str) -> bytes:

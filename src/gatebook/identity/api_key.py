@@ -143,7 +143,7 @@ def verify(token: bytes, book: KeyBook, now: datetime) -> Identified | NotIdenti
     if owner is None or owner.disabled_at is not None:
         return failed("owner", credential)
     passed.append(Check("owner", passed=True))
-    return Identified(_principal(record), tuple(passed))
+    return Identified(_principal(record), tuple(passed), names=(record.agent.subject,))
 
 
 def _principal(record: KeyRecord) -> Principal:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -53,18 +54,26 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """Proof that a credential was verified. Made only by `gatebook.identity`."""
+    """Proof that a credential was verified. Made only by `gatebook.identity`.
+
+    `names` are the user names that a client may log in under with this credential; `ends_at` (aware UTC) is when the
+    credential itself ends, if it says so: no session outlives it. `token` says what an access token said of itself.
+    """
 
     principal: Principal
     checks: tuple[Check, ...]
+    names: tuple[str, ...] = ()
+    ends_at: datetime | None = None
+    token: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NotIdentified:
-    """The credential is not good: the check that failed is the last one."""
+    """The credential is not good: the check that failed is the last one. `token` as in `Identified`, not proved."""
 
     checks: tuple[Check, ...]
     credential: str = ""
+    token: tuple[tuple[str, str], ...] = ()
 
     @property
     def failed(self) -> str:

@@ -16,8 +16,10 @@ import structlog
 from gatebook import __version__
 from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
+from gatebook.identity.token import looks_like_token, peek
 from gatebook.model.decision import Refused
 from gatebook.model.ids import WriterId
+from gatebook.model.principal import Principal
 from gatebook.model.secret import Secret
 from gatebook.native.carrier import (
     Carrier,
@@ -35,6 +37,7 @@ from gatebook.protocols.postgres.handler import Arrival, Limits, Welcome, judge,
 from gatebook.protocols.postgres.refusals import render
 from gatebook.serve.catalogues import Catalogues, DatabaseCatalogue
 from gatebook.serve.fresh import fresh_evaluation, fresh_session, now
+from gatebook.serve.keys import TokenKeys
 from gatebook.serve.tasks import Tasks
 from gatebook.session.gate import Admitted, Circumstances, NotAdmitted, Rules, Session
 from gatebook.vault.clock import is_synchronised
@@ -73,9 +76,19 @@ class Live:
 class Gateway:
     """One running gate. Lives on one event loop."""
 
-    def __init__(self, carrier: Carrier, journal: Journal, rules: Rules, key: KeyEncryptionKey, plan: Plan) -> None:
+    def __init__(
+        self,
+        carrier: Carrier,
+        journal: Journal,
+        rules: Rules,
+        *,
+        tokens: TokenKeys,
+        key: KeyEncryptionKey,
+        plan: Plan,
+    ) -> None:
         self.carrier = carrier
         self.rules = rules
+        self._tokens = tokens
         self._journal = journal
         self._key = key
         self._plan = plan
@@ -96,6 +109,7 @@ class Gateway:
         )
         self._catalogues = Catalogues(self._tasks, lambda: self.carrier.raise_epoch("catalogue"))
         self._tasks.start("heartbeat", self._heartbeat())
+        self._tasks.start("keys", self._tokens.poll())
         asyncio.get_running_loop().add_reader(self.carrier.desk_fd(), self._drain)
 
     async def stop(self, cause: str) -> None:
@@ -113,12 +127,12 @@ class Gateway:
             _log.error("evidence cannot be written", fault=str(fault))
             self.failed.set()
 
-    def end_sessions(self, is_good: Callable[[str], bool]) -> None:
+    def end_sessions(self, is_good: Callable[[Principal], bool]) -> None:
         """End the sessions whose credential is not good any more."""
         for live in list(self._live.values()):
-            credential = live.session.principal.credential
-            if not is_good(credential):
-                self.carrier.end(live.session.id, "revoked", f"credential {credential}")
+            principal = live.session.principal
+            if not is_good(principal):
+                self.carrier.end(live.session.id, "revoked", f"credential {principal.credential}")
 
     # ── what the carrier brings ─────────────────────────────────────────────────────────────────
 
@@ -144,7 +158,10 @@ class Gateway:
 
     async def _welcome(self, hello: Hello) -> None:
         try:
-            arrival = Arrival(hello.peer, hello.tls, tuple(hello.parameters), Secret(hello.password()))
+            password = Secret(hello.password())
+            if looks_like_token(password.reveal()) and (hint := peek(password.reveal())):
+                await self._tokens.prepare(hint)
+            arrival = Arrival(hello.peer, hello.tls, tuple(hello.parameters), password)
             moment = now()
             welcome = receive(
                 arrival,

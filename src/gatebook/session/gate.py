@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gatebook.identity.api_key import KeyBook
+from gatebook.identity.issuer import NoIssuers, TokenBook
 from gatebook.model.decision import Decision, Refused
 from gatebook.model.ids import EvaluationId, SessionId
 from gatebook.model.operation import Access, ObjectRef
@@ -22,7 +23,7 @@ class Rules:
     """What is in force: replaced whole by a reload, never changed.
 
     `any_target` answers for every database name (`gatebook try`); `verdict_ttl_s` bounds how long a decision may
-    serve again.
+    serve again; `tokens` knows the issuers of access tokens.
     """
 
     engine: Engine
@@ -30,6 +31,7 @@ class Rules:
     targets: Mapping[str, Target]
     any_target: Target | None = None
     verdict_ttl_s: float = 300.0
+    tokens: TokenBook = field(default_factory=NoIssuers)
 
     def target(self, database: str) -> Target | None:
         """The target that a client means by the database it names; None if there is none of that name."""

@@ -20,7 +20,7 @@ maker of an `Admitted` and of a `Verdict`.
 
 from __future__ import annotations
 
-from gatebook.identity import api_key
+from gatebook.identity import api_key, token
 from gatebook.model.decision import Decision, Refused, Result, Verdict
 from gatebook.model.ids import SessionId
 from gatebook.model.operation import Access, CacheScope, ObjectKind, ObjectRef, Operation, Statement
@@ -35,41 +35,51 @@ TOLD = 20
 _NOT_GOOD = Refused(
     code="authn.failed",
     message="the gate does not accept this login",
-    hint="check key, expiry, user name and database (target); the operator finds the failed check in the book",
+    hint="check key or token, expiry, user name and database (target); the operator finds the failed check in the book",
 )
 
 
 def admit(knock: Knock, rules: Rules, session_id: SessionId, evaluation: Circumstances) -> Admitted | NotAdmitted:
     """Steps 2 and 3. To the client, a bad credential and a target that is not there are one answer."""
     # 2. identify: the credential, then that it belongs to the user name that was claimed
-    answer = api_key.verify(knock.credential.reveal(), rules.book, knock.now)
+    answer = _identify(knock, rules)
     if isinstance(answer, NotIdentified):
         return NotAdmitted(answer, _NOT_GOOD)
     principal, checks = answer.principal, answer.checks
     any_user = knock.target is not None and knock.target.any_database
     for name, passed in (
-        ("user", any_user or knock.user == principal.subject.subject),
+        ("user", any_user or knock.user in answer.names),
         ("target", knock.target is not None),
         ("role", knock.target is not None and _role(principal, knock.target) is not None),
     ):
         checks = (*checks, Check(name, passed))
         if not passed:
-            return NotAdmitted(NotIdentified(checks, principal.credential), _NOT_GOOD)
+            return NotAdmitted(NotIdentified(checks, principal.credential, answer.token), _NOT_GOOD)
     # 3. admit: the role, and the policy's word on being here with these start-up options
     role = _role(principal, knock.target) if knock.target else None
     if knock.target is None or role is None:  # the checks above have said so already
-        return NotAdmitted(NotIdentified((*checks, Check("role", passed=False)), principal.credential), _NOT_GOOD)
+        checks = (*checks, Check("role", passed=False))
+        return NotAdmitted(NotIdentified(checks, principal.credential, answer.token), _NOT_GOOD)
     database = knock.target.database_for(knock.database)
     session = Session(session_id, principal, knock.target, role, database, knock.tls)
     here = ObjectRef(ObjectKind.DATABASE, (knock.target.name, database))
     login = Statement("LOGIN", (Access("login", here), *knock.accesses), privileged=False)
     decision = _judge(session, Operation("login", (login,)), login, rules, evaluation)
-    identified = Identified(principal, (*checks, Check("policy", decision.result is Result.ALLOW)))
+    checks = (*checks, Check("policy", decision.result is Result.ALLOW))
+    identified = Identified(principal, checks, answer.names, answer.ends_at, answer.token)
     if decision.result is not Result.ALLOW:
         words = "no policy lets this identity connect here with these options"
         refused = Refused("admit.denied", words, _reasons(decision), facts=_facts(decision))
         return NotAdmitted(identified, refused)
     return Admitted(session, identified, decision)
+
+
+def _identify(knock: Knock, rules: Rules) -> Identified | NotIdentified:
+    """A credential is a token or a key of the gate by its looks, never one after the other."""
+    credential = knock.credential.reveal()
+    if token.looks_like_token(credential):
+        return token.verify(credential, rules.tokens, knock.now)
+    return api_key.verify(credential, rules.book, knock.now)
 
 
 def turn_away(check: str, refused: Refused) -> NotAdmitted:

@@ -75,7 +75,8 @@ def test_a_login_that_fails_names_the_check_for_evidence_and_nothing_to_the_clie
     assert answer.refused == Refused(
         code="authn.failed",
         message="the gate does not accept this login",
-        hint="check key, expiry, user name and database (target); the operator finds the failed check in the book",
+        hint="check key or token, expiry, user name and database (target); "
+        "the operator finds the failed check in the book",
     )
 
 

@@ -6,6 +6,7 @@ It reads no clock and draws no randomness: the shell passes both in, and writes 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -116,6 +117,8 @@ def receive(
     admitted = steps.admit(knock, rules, fresh.session, circumstances)
     if isinstance(admitted, NotAdmitted):
         return Welcome(render(admitted.refused), admitted, startup, source)
+    if (ends_at := admitted.identified.ends_at) is not None:
+        fresh = dataclasses.replace(fresh, ends_at_us=min(fresh.ends_at_us, int(ends_at.timestamp() * 1_000_000)))
     native = _admission(admitted.session, startup, source, fresh, limits=limits, gateway=gateway)
     return Welcome(native, admitted, startup, source)
 
