@@ -72,7 +72,9 @@ class PostgresConversation:
     Entries are taken as written at once unless `hold_journal` is set; then `written` releases.
     """
 
-    def __new__(cls, *, insecure_plaintext: bool = False, hold_journal: bool = False) -> Self: ...
+    def __new__(
+        cls, *, insecure_plaintext: bool = False, hold_journal: bool = False, bearer: bytes | None = None
+    ) -> Self: ...
     def client(self, data: bytes, at: int = 0) -> list[tuple[object, ...]]: ...
     def client_tls(self, at: int = 0) -> list[tuple[object, ...]]: ...
     def client_closed(self, at: int = 0) -> list[tuple[object, ...]]: ...
@@ -262,8 +264,12 @@ class Carrier:
         certificate: bytes,
         key: bytes,
         insecure_plaintext: bool = False,
+        bearer: bytes | None = None,
     ) -> tuple[int, int]:
-        """Bind and accept; return (listener id, port). Certificate chain and key are PEM."""
+        """Bind and accept; return (listener id, port). Certificate chain and key are PEM.
+
+        With `bearer` the client logs in by SASL OAUTHBEARER; it is the JSON object of a refusal (RFC 7628).
+        """
 
     def desk_fd(self) -> int:
         """Readable while something waits in `drain`."""

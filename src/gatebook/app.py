@@ -35,6 +35,7 @@ from gatebook.policy.engine import Engine, Explained
 from gatebook.protocols.postgres.catalogue import CatalogueView
 from gatebook.protocols.postgres.facts import FACTS_QUERY, SessionFacts, parse_facts
 from gatebook.protocols.postgres.handler import Limits, read_text
+from gatebook.serve.bearer import bearer_words
 from gatebook.serve.catalogues import DatabaseCatalogue, connect
 from gatebook.serve.fetch import fetch_keys
 from gatebook.serve.follow import follow
@@ -165,6 +166,7 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         certificate=parts.certificate,
         key=parts.certificate_key,
         insecure_plaintext=settings.gate.insecure_plaintext,
+        bearer=bearer_words(settings),
     )
     if settings.gate.insecure_plaintext:
         _log.warning("insecure_plaintext is set: keys cross the wire readable")

@@ -93,6 +93,105 @@ def test_a_refused_login_is_told_and_nothing_is_dialled() -> None:
     assert [output[0] for output in got] == ["client", "end"]
 
 
+BEARER = b'{"status":"invalid_token"}'
+CHALLENGE = pgwire.message(b"R", b"\x00\x00\x00\x0b" + BEARER)
+WRONG = Refusal(sqlstate="28P01", message="no", detail="{}", hint="", code="authn.failed")
+
+
+def asked_for_a_token() -> Play:
+    play = Play(insecure_plaintext=True, bearer=BEARER)
+    play.client(pgwire.startup(user="agent", database="shop"), ("client", pgwire.OFFER_BEARER))
+    return play
+
+
+def test_a_token_by_sasl_is_what_a_password_would_be() -> None:
+    play = asked_for_a_token()
+    play.client(pgwire.bearer("a.b.c"), ("ask",))
+    assert play.question.password() == b"a.b.c"
+    assert play.question.parameters == [("user", "agent"), ("database", "shop")]
+    play.take(play.conversation.admit(play.ticket, admission()))
+    play.take(play.conversation.upstream_open())
+    got = play.take(play.conversation.upstream(pgwire.AUTHENTICATED + pgwire.key_data(7, b"abcd") + pgwire.READY))
+    assert got[0][1].startswith(pgwire.AUTHENTICATED)  # and no SASLFinal before it
+
+
+def test_a_token_is_offered_to_be_shown_inside_tls_only() -> None:
+    play = Play(bearer=BEARER)
+    got = play.take(play.conversation.client(pgwire.startup(user="agent", database="shop")))
+    assert error_codes(got[0][1]) == [("FATAL", "28000")]
+    assert b"OAUTHBEARER" not in got[0][1]
+
+
+def test_a_refused_token_is_answered_by_a_challenge_and_then_the_error() -> None:
+    play = asked_for_a_token()
+    play.client(pgwire.bearer("a.b.c"), ("ask",))
+    play.does(lambda: play.conversation.refuse(play.ticket, WRONG), ("client", CHALLENGE))
+    got = play.take(play.conversation.client(pgwire.message(b"p", b"\x01")))
+    assert error_codes(got[0][1]) == [("FATAL", "28P01")]
+    assert got[1][:3] == ("end", "not admitted", "authn.failed")
+
+
+def test_a_client_without_a_token_is_told_where_one_can_be_had_and_the_desk_is_not_asked() -> None:
+    play = asked_for_a_token()
+    play.client(pgwire.sasl_initial(b"n,,\x01auth=\x01\x01"), ("client", CHALLENGE))
+    got = play.take(play.conversation.client(pgwire.message(b"p", b"\x01")))
+    assert error_codes(got[0][1]) == [("FATAL", "28P01")]
+    assert got[1][:3] == ("end", "not admitted", "discovery")
+
+
+def test_a_client_that_waits_for_an_empty_challenge_gets_one() -> None:
+    play = asked_for_a_token()
+    play.client(pgwire.sasl_initial(None), ("client", pgwire.message(b"R", b"\x00\x00\x00\x0b")))
+    play.client(pgwire.message(b"p", b"n,,\x01auth=Bearer a.b.c\x01\x01"), ("ask",))
+    assert play.question.password() == b"a.b.c"
+
+
+def test_an_identity_that_may_not_come_in_is_told_so_without_a_challenge() -> None:
+    play = asked_for_a_token()
+    play.client(pgwire.bearer("a.b.c"), ("ask",))
+    refusal = Refusal(sqlstate="28000", message="no", detail="{}", hint="", code="admit.denied")
+    got = play.take(play.conversation.refuse(play.ticket, refusal))
+    assert error_codes(got[0][1]) == [("FATAL", "28000")]
+    assert [output[0] for output in got] == ["client", "end"]
+
+
+def test_what_a_client_sent_ahead_of_the_challenge_is_its_answer() -> None:
+    play = asked_for_a_token()
+    play.client(pgwire.bearer("a.b.c") + pgwire.message(b"p", b"\x01"), ("ask",))
+    got = play.take(play.conversation.refuse(play.ticket, WRONG))
+    assert got[0][1].startswith(CHALLENGE)
+    assert error_codes(got[0][1][len(CHALLENGE) :]) == [("FATAL", "28P01")]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pgwire.password("key"),
+        pgwire.sasl_initial(b"n,,\x01auth=Bearer a\x01\x01", "SCRAM-SHA-256"),
+        pgwire.sasl_initial(b"p=tls-exporter,,\x01auth=Bearer a\x01\x01"),
+        pgwire.sasl_initial(b"n,a=admin,\x01auth=Bearer a\x01\x01"),
+        pgwire.sasl_initial(b"n,,\x01auth=Bearer a"),
+        pgwire.sasl_initial(b"n,,\x01auth=Bearer a\x01auth=Bearer b\x01\x01"),
+        pgwire.query("SELECT 1"),
+        b"p\x00\x00\x00\x03",
+        b"p\x7f\xff\xff\xff",
+    ],
+)
+def test_pg_13_a_malformed_sasl_response_ends_the_connection(message: bytes) -> None:
+    play = asked_for_a_token()
+    got = play.take(play.conversation.client(message))
+    assert error_codes(got[0][1]) == [("FATAL", "08P01")]
+    assert got[1][:2] == ("end", "protocol violation")
+    assert len(got) == 2
+
+
+def test_pg_13_another_answer_to_the_challenge_ends_the_connection() -> None:
+    play = asked_for_a_token()
+    play.client(pgwire.sasl_initial(b"n,,\x01auth=\x01\x01"), ("client", CHALLENGE))
+    got = play.take(play.conversation.client(pgwire.message(b"p", b"n,,\x01auth=Bearer a\x01\x01")))
+    assert error_codes(got[0][1]) == [("FATAL", "08P01")]
+
+
 def test_a_silent_desk_admits_nobody() -> None:
     play = Play(insecure_plaintext=True)
     play.client(pgwire.startup(user="agent", database="shop"), ("client", pgwire.ASK_PASSWORD))

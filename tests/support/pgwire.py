@@ -21,6 +21,7 @@ NO_DATA = b"n\x00\x00\x00\x04"
 EMPTY = b"I\x00\x00\x00\x04"
 SUSPENDED = b"s\x00\x00\x00\x04"
 ASK_PASSWORD = b"R\x00\x00\x00\x08\x00\x00\x00\x03"
+OFFER_BEARER = b"R\x00\x00\x00\x15\x00\x00\x00\x0aOAUTHBEARER\x00\x00"
 AUTHENTICATED = b"R\x00\x00\x00\x08\x00\x00\x00\x00"
 
 
@@ -46,6 +47,15 @@ def cancel(process: int, secret: bytes) -> bytes:
 
 def password(value: str) -> bytes:
     return message(b"p", text(value))
+
+
+def sasl_initial(data: bytes | None, mechanism: str = "OAUTHBEARER") -> bytes:
+    length = struct.pack(">i", -1) if data is None else struct.pack(">I", len(data)) + data
+    return message(b"p", text(mechanism) + length)
+
+
+def bearer(token: str) -> bytes:
+    return sasl_initial(b"n,,\x01auth=Bearer " + token.encode() + b"\x01\x01")
 
 
 def query(sql: str) -> bytes:

@@ -70,6 +70,7 @@ struct Play {
 fn play(pieces: &[Piece<'_>], most: usize) -> Heard {
     let setup = Setup {
         insecure_plaintext: true,
+        bearer: None,
         cache: Arc::default(),
         epochs: Arc::default(),
         writer: Arc::from("fuzz"),

@@ -67,7 +67,9 @@ impl Carrier {
     }
 
     /// Bind and accept; return (listener id, port). Certificate chain and key are PEM.
-    #[pyo3(signature = (host, port, *, protocol, certificate, key, insecure_plaintext = false))]
+    #[pyo3(signature = (
+        host, port, *, protocol, certificate, key, insecure_plaintext = false, bearer = None
+    ))]
     #[allow(clippy::too_many_arguments)] // keyword-only behind the address
     fn listen(
         &self,
@@ -78,12 +80,13 @@ impl Carrier {
         certificate: &[u8],
         key: &[u8],
         insecure_plaintext: bool,
+        bearer: Option<&[u8]>,
     ) -> PyResult<(u32, u16)> {
         if certificate.is_empty() && !insecure_plaintext {
             return Err(native("a listener without certificate needs `insecure_plaintext`"));
         }
         let (alpn, make) = match protocol {
-            "postgres" => (POSTGRES_ALPN, self.postgres(insecure_plaintext)),
+            "postgres" => (POSTGRES_ALPN, self.postgres(insecure_plaintext, bearer)),
             _ => return Err(native("the protocol is `postgres`")),
         };
         let (certificate, key) = (certificate.to_vec(), key.to_vec());
@@ -178,9 +181,10 @@ impl Carrier {
 }
 
 impl Carrier {
-    fn postgres(&self, insecure_plaintext: bool) -> ConversationMaker {
+    fn postgres(&self, insecure_plaintext: bool, bearer: Option<&[u8]>) -> ConversationMaker {
         let setup = Setup {
             insecure_plaintext,
+            bearer: bearer.map(Arc::from),
             cache: Arc::clone(&self.cache),
             epochs: Arc::clone(&self.epochs),
             writer: Arc::clone(&self.writer),

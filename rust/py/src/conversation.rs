@@ -47,11 +47,12 @@ type Turn<'py> = PyResult<Vec<Bound<'py, PyTuple>>>;
 #[pymethods]
 impl PostgresConversation {
     #[new]
-    #[pyo3(signature = (*, insecure_plaintext = false, hold_journal = false))]
-    fn new(insecure_plaintext: bool, hold_journal: bool) -> Self {
+    #[pyo3(signature = (*, insecure_plaintext = false, hold_journal = false, bearer = None))]
+    fn new(insecure_plaintext: bool, hold_journal: bool, bearer: Option<&[u8]>) -> Self {
         let epochs = Arc::<Epochs>::default();
         let setup = Setup {
             insecure_plaintext,
+            bearer: bearer.map(Arc::from),
             cache: Arc::default(),
             epochs: Arc::clone(&epochs),
             writer: Arc::from(WRITER),

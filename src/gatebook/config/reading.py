@@ -72,6 +72,11 @@ def _check_gate(settings: Settings, place: Place) -> None:
         raise here.fault("needs both `tls_certificate` and `tls_key`, or neither")
     if gate.tls_certificate is None and not gate.insecure_plaintext:
         raise here.fault("needs `tls_certificate` and `tls_key`", "`gatebook init` makes them")
+    if gate.login == "oauthbearer" and settings.oauth_issuer is None:
+        hint = "clients are told where to get a token"
+        if gate.oauth_issuer:
+            raise here.below("oauth_issuer").fault("is no issuer's name", hint)
+        raise here.below("login").fault("needs an `[[issuer]]`", hint)
 
 
 def _check_target(target: TargetSettings, place: Place) -> None:

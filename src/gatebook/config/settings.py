@@ -50,6 +50,18 @@ class GateSettings:
         "Let clients on loopback log in without TLS. Keys then cross the wire readable; for tests only.",
         default=False,
     )
+    login: str = setting(
+        values.choice("password", "oauthbearer"),
+        "How clients show their credential: as `password`, or by SASL `OAUTHBEARER`, which libpq speaks from 18 on. "
+        "One listener cannot offer both.",
+        default="password",
+    )
+    oauth_issuer: str = setting(
+        values.text,
+        "With `oauthbearer`, name of the issuer where clients are told to get a token; the first one if absent.",
+        default="",
+    )
+    oauth_scope: str = setting(values.text, "The scope that they are told to ask it for.", default="openid")
     threads: int = setting(values.integer(0, 1024), "Threads that carry traffic; 0 takes one per core.", default=0)
     sync: str = setting(
         values.choice("privileged", "every"),
@@ -256,6 +268,14 @@ class Settings:
     issuers: tuple[IssuerSettings, ...] = setting(values.tables(IssuerSettings), "", default=())
     path: Path
     digest: str
+
+    @property
+    def oauth_issuer(self) -> IssuerSettings | None:
+        """The issuer where clients are told to get a token; None where they log in by password."""
+        if self.gate.login != "oauthbearer":
+            return None
+        named = self.gate.oauth_issuer
+        return next((issuer for issuer in self.issuers if named in {"", issuer.name}), None)
 
     @property
     def store_path(self) -> Path:

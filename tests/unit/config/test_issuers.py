@@ -70,6 +70,17 @@ def test_an_issuer_must_say_whom_its_tokens_are_for() -> None:
     assert "needs the setting `audience`" in parse(ISSUER.replace('audience = ["gatebook"]', ""))
 
 
+def test_a_listener_for_tokens_needs_an_issuer_to_send_clients_to() -> None:
+    head = HEAD.replace("[gate]", '[gate]\nlogin = "oauthbearer"')
+    with pytest.raises(ConfigFault, match=r"gatebook.toml:3: `gate.login` needs an `\[\[issuer\]\]`"):
+        parse_settings(head.encode(), Path("/gate/gatebook.toml"))
+    named = head.replace("[gate]", '[gate]\noauth_issuer = "other"') + ISSUER
+    with pytest.raises(ConfigFault, match=r"`gate\.oauth_issuer` is no issuer's name"):
+        parse_settings(named.encode(), Path("/gate/gatebook.toml"))
+    settings = parse_settings((head + ISSUER).encode(), Path("/gate/gatebook.toml"))
+    assert settings.oauth_issuer == settings.issuers[0]
+
+
 def test_id_05_an_issuer_cannot_take_the_name_of_the_gates_own() -> None:
     assert "must be `https://" in parse(ISSUER.replace("https://issuer.example", "gatebook:gate"))
 

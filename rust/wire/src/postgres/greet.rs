@@ -3,6 +3,7 @@
 
 use super::login::{self, Packet};
 use super::message::{self, Framed, Reader};
+use super::oauth;
 use super::refusal::fatal;
 use super::{Phase, Postgres};
 use crate::proof::Cleared;
@@ -67,8 +68,13 @@ impl Postgres {
             out.send_client(Cleared::own_words(&login::negotiate(&unknown)));
         }
         parameters.retain(|(name, _)| !name.starts_with("_pq_."));
-        out.send_client(Cleared::own_words(&login::ASK_PASSWORD));
-        self.phase = Phase::Password { tls, parameters };
+        if self.setup.bearer.is_some() {
+            out.send_client(Cleared::own_words(&oauth::offer()));
+            self.phase = Phase::Bearer { tls, parameters, started: false };
+        } else {
+            out.send_client(Cleared::own_words(&login::ASK_PASSWORD));
+            self.phase = Phase::Password { tls, parameters };
+        }
     }
 
     pub(super) fn serve_password(

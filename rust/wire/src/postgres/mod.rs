@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The PostgreSQL conversation: from `SSLRequest` to `Terminate`, sans I/O.
 //!
-//! Read in the order of the conversation: [`greet`] (who is there), [`enter`] and [`login`] (the
+//! Read in the order of the conversation: [`greet`] (who is there), [`oauth`] (with a token), [`enter`] and [`login`] (the
 //! gate's own login), [`frontend`] (what the client says), [`session`] (how it is ruled on),
 //! [`refusal`] (how a no is
 //! answered), [`backend`] (what the upstream answers), [`evidence`] (what is written of it).
@@ -14,6 +14,7 @@ mod greet;
 mod login;
 mod message;
 mod names;
+mod oauth;
 mod queue;
 mod refusal;
 mod scram;
@@ -40,6 +41,9 @@ use crate::seam::{
 pub struct Setup {
     /// Ask for passwords outside TLS too. For loopback only; the name says what it is.
     pub insecure_plaintext: bool,
+    /// Take a bearer token by SASL in place of a password; the JSON object of a refusal, which says
+    /// where a token can be had.
+    pub bearer: Option<Arc<[u8]>>,
     /// Decisions kept.
     pub cache: Arc<Cache>,
     /// What voids them.
@@ -58,6 +62,10 @@ enum Phase {
     ClientHandshake,
     /// The password is due.
     Password { tls: Option<TlsFacts>, parameters: Vec<(String, String)> },
+    /// The SASL response with a token is due; `started` once an empty challenge was sent.
+    Bearer { tls: Option<TlsFacts>, parameters: Vec<(String, String)>, started: bool },
+    /// The token is refused: the client's answer to the challenge is due, then the error is told.
+    BearerRefused { error: Vec<u8>, cause: Cause },
     /// The desk considers.
     Admitting { ticket: u64 },
     /// The gate logs in at the upstream.
@@ -138,6 +146,8 @@ impl Postgres {
         match &mut self.phase {
             Phase::Start { .. } => self.serve_packet(rest, at, out),
             Phase::Password { .. } => self.serve_password(rest, at, out),
+            Phase::Bearer { .. } => self.serve_bearer(rest, at, out),
+            Phase::BearerRefused { .. } => self.serve_bearer_end(rest, at, out),
             Phase::Session(_) => self.serve_message(rest, at, out),
             Phase::ClientHandshake => {
                 // Plaintext behind the SSLRequest: somebody in the path put it there.
@@ -489,6 +499,11 @@ impl Postgres {
         match (&mut self.phase, answer) {
             (Phase::Admitting { ticket: open }, answer) if *open == ticket => match answer {
                 Answer::Admitted(admission) => self.admitted(*admission, at, out),
+                Answer::Refused(refusal)
+                    if self.setup.bearer.is_some() && refusal.code == "authn.failed" =>
+                {
+                    self.bearer_refused(&refusal, at, out);
+                }
                 Answer::Refused(refusal) => self.not_admitted(&refusal, at, out),
                 Answer::Silence | Answer::Verdict(_) => {
                     let words = "the gate could not check the credential in time";

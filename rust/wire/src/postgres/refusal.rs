@@ -95,6 +95,7 @@ pub fn gate_refusal(code: &'static str, message: &str) -> Refusal {
         "protocol.version" => ("0A000", "use protocol 3.0"),
         "protocol.unknown_statement" => ("26000", "prepare the statement again"),
         "protocol.unknown_portal" => ("34000", "bind the portal again"),
+        "authn.failed" => ("28P01", "log in with an access token, which libpq 18 can get for you"),
         "upstream.failed" => ("08001", "the operator can run `gatebook target test`"),
         "upstream.lost" => ("08006", "reconnect"),
         "evidence.failed" => {
