@@ -41,6 +41,7 @@ THREATS = {
     "PG-34": "a temporary object that hides a table: resolved as the session resolves it, else unknown",
     "ID-02": "a session that outlives its credential: ended when the token or key does",
     "ID-05": "an issuer that takes the names of the gate's own identities: it cannot be configured",
+    "ID-06": "guessing under other cases of a name, or by another method: one counter; nobody else is locked out",
     "AU-10": "a session id that is a path: refused before a file is opened",
 }
 _CARRIER = re.compile(r"def test_([a-z]{2,3})_(\d\d)_\w+")

@@ -228,6 +228,7 @@ def _plan(settings: Settings) -> Plan:
             idle_us=limits.idle_s * 1_000_000,
         ),
         session_s=limits.session_s,
+        login_wait_s=limits.decision_ms / 2000,  # half of what the carrier waits for an answer
         heartbeat_s=settings.evidence.heartbeat_s,
         drain_s=settings.gate.drain_s,
         config_hash=settings.digest,

@@ -82,6 +82,14 @@ def authn(
     return _leaf(stamp, "authn", members)
 
 
+def authn_counted(
+    stamp: Stamp, *, source: str, failures: int, checks: Iterable[tuple[str, int]], seconds: int
+) -> bytes:
+    """Say how many more logins from a source failed than entries tell; `checks` is how many failed each check."""
+    members: Leaf = {"source": {"ip": source}, "failures": failures, "checks": dict(checks), "seconds": seconds}
+    return _leaf(stamp, "authn.counted", members)
+
+
 def policy_loaded(stamp: Stamp, *, digest: str, files: Iterable[str], previous: str = "") -> bytes:
     """Say that this policy set decides from now on."""
     return _leaf(stamp, "policy.loaded", _loaded(digest, files, previous))

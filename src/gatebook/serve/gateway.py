@@ -7,6 +7,7 @@ Silence is a no: whatever is raised while a question is answered is logged here 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
@@ -33,11 +34,12 @@ from gatebook.native.carrier import (
     Question,
 )
 from gatebook.native.pure import Admission, Refusal
-from gatebook.protocols.postgres.handler import Arrival, Limits, Welcome, judge, receive
+from gatebook.protocols.postgres.handler import Arrival, Limits, Welcome, judge, receive, turn_away
 from gatebook.protocols.postgres.refusals import render
 from gatebook.serve.catalogues import Catalogues, DatabaseCatalogue
 from gatebook.serve.fresh import fresh_evaluation, fresh_session, now
 from gatebook.serve.keys import TokenKeys
+from gatebook.serve.logins import Logins
 from gatebook.serve.tasks import Tasks
 from gatebook.session.gate import Admitted, Circumstances, NotAdmitted, Rules, Session
 from gatebook.vault.clock import is_synchronised
@@ -50,6 +52,13 @@ _NO_EVIDENCE = Refused(
     "evidence.failed", "evidence cannot be written, so nothing runs", "tell the operator of the gate"
 )
 
+_THROTTLED = Refused(
+    "authn.throttled",
+    "too many failed logins: this one was not looked at",
+    "wait a minute, and mend what keeps failing",
+)
+COUNT_POLL_S = 1.0
+
 _log = structlog.get_logger("gatebook")
 
 
@@ -60,6 +69,7 @@ class Plan:
     writer: WriterId
     limits: Limits
     session_s: int
+    login_wait_s: float
     heartbeat_s: int
     drain_s: int
     config_hash: str
@@ -89,6 +99,7 @@ class Gateway:
         self.carrier = carrier
         self.rules = rules
         self._tokens = tokens
+        self._logins = Logins(plan.login_wait_s)
         self._journal = journal
         self._key = key
         self._plan = plan
@@ -110,6 +121,7 @@ class Gateway:
         self._catalogues = Catalogues(self._tasks, lambda: self.carrier.raise_epoch("catalogue"))
         self._tasks.start("heartbeat", self._heartbeat())
         self._tasks.start("keys", self._tokens.poll())
+        self._tasks.start("count", self._count())
         asyncio.get_running_loop().add_reader(self.carrier.desk_fd(), self._drain)
 
     async def stop(self, cause: str) -> None:
@@ -122,6 +134,7 @@ class Gateway:
         for live in list(self._live.values()):
             await live.database.close()
         try:
+            self._write_counted(ending=True)
             self._write(builders.gateway_stop(self._stamp(), cause=cause, sessions=sessions))
         except NativeError as fault:
             _log.error("evidence cannot be written", fault=str(fault))
@@ -157,21 +170,29 @@ class Gateway:
                     assert_never(item)
 
     async def _welcome(self, hello: Hello) -> None:
+        ip, user = hello.peer[0], dict(hello.parameters).get("user", "")
+        wait = self._logins.arrive(ip, user, time.monotonic())
+        if wait:
+            await asyncio.sleep(wait)
+            self._logins.waited(ip)
         try:
             password = Secret(hello.password())
-            if looks_like_token(password.reveal()) and (hint := peek(password.reveal())):
+            if wait is not None and looks_like_token(password.reveal()) and (hint := peek(password.reveal())):
                 await self._tokens.prepare(hint)
             arrival = Arrival(hello.peer, hello.tls, tuple(hello.parameters), password)
-            moment = now()
-            welcome = receive(
-                arrival,
-                self.rules,
-                fresh_session(self._key, self._plan.session_s),
-                Circumstances(moment, fresh_evaluation(), in_transaction=False),
-                limits=self._plan.limits,
-                gateway=self._plan.writer,
-            )
-            self._write_authn(welcome)
+            if wait is None:
+                welcome = turn_away(arrival, "throttled", _THROTTLED)
+            else:
+                welcome = receive(
+                    arrival,
+                    self.rules,
+                    fresh_session(self._key, self._plan.session_s),
+                    Circumstances(now(), fresh_evaluation(), in_transaction=False),
+                    limits=self._plan.limits,
+                    gateway=self._plan.writer,
+                )
+            if self._is_told(welcome, ip, user):
+                self._write_authn(welcome)
         except NativeError as fault:
             _log.error("evidence cannot be written", fault=str(fault))
             self.carrier.refuse(hello.ticket, render(_NO_EVIDENCE))
@@ -211,6 +232,16 @@ class Gateway:
         if live is not None and self._catalogues:
             await self._catalogues.leave(live.database)
 
+    def _is_told(self, welcome: Welcome, ip: str, user: str) -> bool:
+        """Count a login; whether it has an entry of its own. Every one that was let in has."""
+        outcome, moment = welcome.outcome, time.monotonic()
+        if isinstance(outcome, Admitted):
+            self._logins.succeed(ip, user, moment)
+            return True
+        checks = outcome.answer.checks
+        failed = next((check.name for check in checks if not check.passed), "")
+        return self._logins.fail(ip, user, failed, moment, heard=failed != "throttled")
+
     # ── what Python writes ──────────────────────────────────────────────────────────────────────
 
     def _write_authn(self, welcome: Welcome) -> None:
@@ -239,6 +270,23 @@ class Gateway:
                     sessions=len(self._live),
                     entries=self._journal.entries(),
                     clock_synchronised=is_synchronised(),
+                )
+            )
+
+    async def _count(self) -> None:
+        while True:
+            await asyncio.sleep(COUNT_POLL_S)
+            self._write_counted(ending=False)
+
+    def _write_counted(self, *, ending: bool) -> None:
+        for counted in self._logins.take_counted(time.monotonic(), ending=ending):
+            self._write(
+                builders.authn_counted(
+                    self._stamp(),
+                    source=counted.source,
+                    failures=counted.failures,
+                    checks=counted.checks,
+                    seconds=counted.seconds,
                 )
             )
 

@@ -123,6 +123,16 @@ def receive(
     return Welcome(native, admitted, startup, source)
 
 
+def turn_away(arrival: Arrival, check: str, refused: Refused) -> Welcome:
+    """Answer a connection unheard: the named check failed before its credential was looked at."""
+    try:
+        startup = read_startup(arrival.parameters)
+    except StartupFault:
+        startup = Startup("", "", (), "")
+    outcome = steps.turn_away(check, refused)
+    return Welcome(render(refused), outcome, startup, source_part(*arrival.peer, arrival.tls))
+
+
 def _admission(
     session: Session, startup: Startup, source: Leaf, fresh: Fresh, *, limits: Limits, gateway: str
 ) -> pure.Admission:

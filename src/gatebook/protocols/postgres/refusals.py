@@ -15,7 +15,12 @@ from gatebook.native.pure import Refusal
 # LIMIT: characters of a message; clients show it on one line.
 MESSAGE_CHARACTERS: Final = 1000
 
-_SQLSTATES: Final = {"authn.failed": "28P01", "admit.denied": "28000", "upstream.failed": "08001"}
+_SQLSTATES: Final = {
+    "authn.failed": "28P01",
+    "authn.throttled": "53300",
+    "admit.denied": "28000",
+    "upstream.failed": "08001",
+}
 _DEFAULT: Final = "42501"  # insufficient_privilege
 
 
