@@ -23,9 +23,15 @@ _MINE = (
     "OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0"
 )
 
+# A path that begins with the temporary schema makes that schema where it is asked for: then it is not asked for.
+_PENDING = (
+    "pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0"
+    """ AND pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.~*) '^\\s*"?pg_temp'"""
+)
+
 FACTS_QUERY: Final = f"""SELECT
- pg_catalog.array_to_json(pg_catalog.current_schemas(true))::pg_catalog.text,
- pg_catalog.current_schema()::pg_catalog.text,
+ CASE WHEN {_PENDING} THEN NULL ELSE pg_catalog.array_to_json(pg_catalog.current_schemas(true))::pg_catalog.text END,
+ CASE WHEN {_PENDING} THEN NULL ELSE pg_catalog.current_schema()::pg_catalog.text END,
  SESSION_USER::pg_catalog.text,
  CURRENT_USER::pg_catalog.text,
  pg_catalog.current_setting('search_path'),
@@ -72,8 +78,10 @@ def parse_facts(row: Sequence[bytes | None]) -> SessionFacts:
     """Read the row of FACTS_QUERY. FactsFault if it is not of its form or beyond its bounds."""
     if len(row) != 10 or any(value is not None and len(value) > FACT_BYTES for value in row):
         raise FactsFault("facts query did not give the ten values asked for")
+    if row[0] is None:
+        raise FactsFault("the session's path begins with a temporary schema that is not there yet")
     try:
-        schemas = msgspec.json.decode(row[0] or b"[]", type=list[str])
+        schemas = msgspec.json.decode(row[0], type=list[str])
         relations = msgspec.json.decode(row[7] or b"[]", type=list[tuple[str, str, list[str]]])
         functions = msgspec.json.decode(row[8] or b"[]", type=list[str])
         types = msgspec.json.decode(row[9] or b"[]", type=list[tuple[str, str]])

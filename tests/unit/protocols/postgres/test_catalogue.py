@@ -18,7 +18,7 @@ import pytest
 
 from gatebook.model.operation import ObjectKind, ObjectRef
 from gatebook.protocols.postgres.catalogue import STARTUP, Catalogue, CatalogueFault, parse_view
-from gatebook.protocols.postgres.facts import FACTS_QUERY, parse_facts
+from gatebook.protocols.postgres.facts import FACTS_QUERY, FactsFault, parse_facts
 from gatebook.protocols.postgres.functions import KNOWN_SAFE, QUIET
 
 Rows = Sequence[Sequence[bytes | None]]
@@ -215,6 +215,16 @@ def test_facts_tell_how_names_resolve_in_this_session(owner: psycopg.Connection)
     assert facts.session_user == "postgres"
     assert facts.temp_relations["mine"].columns == ("id", "note")
     assert facts.standard_conforming_strings
+
+
+def test_asking_for_the_facts_does_not_make_the_temporary_schema(owner: psycopg.Connection) -> None:
+    for path in ("pg_temp, public", '"pg_temp"'):
+        owner.execute(f"SET search_path = {path}")
+        with pytest.raises(FactsFault, match="not there yet"):
+            parse_facts(_rows(owner, FACTS_QUERY)[0])
+        assert _rows(owner, "SELECT pg_my_temp_schema()") == [[b"0"]]
+    owner.execute("CREATE TABLE mine (id int)")
+    assert parse_facts(_rows(owner, FACTS_QUERY)[0]).creation_schema == "pg_temp"
 
 
 def test_no_object_of_the_session_can_stand_in_for_the_facts(owner: psycopg.Connection) -> None:
