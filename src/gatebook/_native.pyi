@@ -204,7 +204,9 @@ class OperationFacts:
         decision: bytes,
         privileged: bool,
         effects: list[tuple[str, str]],
-    ) -> Self: ...
+        whole: bool = False,
+    ) -> Self:
+        """`whole`: it stands for a message of which nobody knows how many statements it holds."""
 
 @final
 class Verdict:

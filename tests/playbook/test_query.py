@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 
 from support import pgwire
-from support.play import FACTS, FACTS_ROW, Play, admission, allow, logged_in
+from support.play import ASK_FACTS, FACTS, FACTS_ANSWER, Play, admission, allow, logged_in, refuse
 
 from gatebook.native.pure import OperationFacts, Verdict
 
@@ -216,7 +216,8 @@ def test_an_error_in_a_pipeline_skips_to_the_sync() -> None:
     play.upstream(answer, ("client", answer))
     assert play.outcomes() == [("1", "done"), ("2", "error"), ("3", "skipped"), ("4", "skipped")]
     # The statement of the skipped Parse does not exist.
-    play.client(pgwire.bind("two") + pgwire.SYNC, ("client", unknown_statement(5) + pgwire.READY))
+    play.client(pgwire.bind("two") + pgwire.SYNC, ("ask",))
+    assert play.question.text == b'EXECUTE "two"'
 
 
 def unknown_statement(operation: int) -> bytes:
@@ -299,9 +300,8 @@ def test_notices_parameters_and_notifications_pass_at_any_time() -> None:
 
 def test_facts_are_read_before_the_first_decision_and_not_shown() -> None:
     play = logged_in(facts_query=FACTS.encode())
-    play.client(pgwire.query("SELECT 1"), ("upstream", pgwire.query(FACTS)))
-    answer = pgwire.row_description("a", "b") + FACTS_ROW + pgwire.complete("SELECT 1") + pgwire.READY
-    play.upstream(answer, ("ask",))
+    play.client(pgwire.query("SELECT 1"), ("upstream", ASK_FACTS))
+    play.upstream(FACTS_ANSWER, ("ask",))
     assert play.question.facts == [b'["public"]', b"public"]
     assert play.question.facts_known
     play.answer(allow("SELECT"), ("upstream", pgwire.query("SELECT 1")))
@@ -309,8 +309,8 @@ def test_facts_are_read_before_the_first_decision_and_not_shown() -> None:
 
 def test_a_notification_that_comes_with_the_facts_reaches_the_client() -> None:
     play = logged_in(facts_query=FACTS.encode())
-    play.client(pgwire.query("SELECT 1"), ("upstream", pgwire.query(FACTS)))
-    facts = pgwire.row_description("a", "b") + FACTS_ROW + pgwire.complete("SELECT 1")
+    play.client(pgwire.query("SELECT 1"), ("upstream", ASK_FACTS))
+    facts = FACTS_ANSWER.removesuffix(pgwire.READY)
     notice = pgwire.message(b"N", b"Mwords about the gate's question\x00\x00")
     notification = pgwire.message(b"A", b"\x00\x00\x00\x07changes\x00\x00")
     play.upstream(facts + notice + notification + pgwire.READY, ("client", notification), ("ask",))
@@ -318,9 +318,8 @@ def test_a_notification_that_comes_with_the_facts_reaches_the_client() -> None:
 
 def test_stale_facts_are_read_again_once_idle_and_not_within_a_transaction() -> None:
     play = logged_in(facts_query=FACTS.encode())
-    facts = pgwire.row_description("a", "b") + FACTS_ROW + pgwire.complete("SELECT 1") + pgwire.READY
-    play.client(pgwire.query("BEGIN"), ("upstream", pgwire.query(FACTS)))
-    play.upstream(facts, ("ask",))
+    play.client(pgwire.query("BEGIN"), ("upstream", ASK_FACTS))
+    play.upstream(FACTS_ANSWER, ("ask",))
     play.answer(allow("BEGIN"), ("upstream", pgwire.query("BEGIN")))
     begun = pgwire.complete("BEGIN") + pgwire.READY_IN_BLOCK
     play.upstream(begun, ("client", begun))
@@ -336,7 +335,7 @@ def test_stale_facts_are_read_again_once_idle_and_not_within_a_transaction() -> 
     play.answer(allow("COMMIT"), ("upstream", pgwire.query("COMMIT")))
     ended = pgwire.complete("COMMIT") + pgwire.READY
     play.upstream(ended, ("client", ended))
-    play.client(pgwire.query("SELECT 1"), ("upstream", pgwire.query(FACTS)))
+    play.client(pgwire.query("SELECT 1"), ("upstream", ASK_FACTS))
 
 
 def test_pg_06_a_statement_prepared_by_sql_is_known_to_bind_and_to_execute() -> None:
@@ -363,7 +362,57 @@ def test_deallocate_forgets_a_statement() -> None:
     play.take(play.conversation.answer(play.ticket, allow("DEALLOCATE", effects=(("deallocate", "p"),))))
     done = pgwire.complete("DEALLOCATE") + pgwire.READY
     play.upstream(done, ("client", done))
-    play.client(pgwire.bind("p") + pgwire.SYNC, ("client", unknown_statement(3) + pgwire.READY))
+    play.client(pgwire.bind("p") + pgwire.SYNC, ("ask",))
+    play.answer(refuse("EXECUTE"), ("client", unknown_statement(3) + pgwire.READY))
+
+
+def test_a_statement_that_sql_made_unseen_is_judged_as_execute_and_its_portal_as_any() -> None:
+    play = logged_in()
+    batch = pgwire.bind('o"dd') + pgwire.execute() + pgwire.SYNC
+    play.client(pgwire.describe("S", 'o"dd') + batch, ("upstream", pgwire.describe("S", 'o"dd')), ("ask",))
+    assert (play.question.via, play.question.text) == ("bind", b'EXECUTE "o""dd"')
+    play.answer(allow("EXECUTE"), ("upstream", batch))
+    answer = pgwire.NO_DATA + pgwire.BOUND + ROW + pgwire.complete("SELECT 1") + pgwire.READY
+    play.upstream(pgwire.message(b"t", b"\x00\x00") + answer, ("client", pgwire.message(b"t", b"\x00\x00") + answer))
+
+
+def test_a_cursor_of_declare_is_executed_as_a_portal_and_judged_as_fetch() -> None:
+    play = logged_in()
+    batch = pgwire.execute("c") + pgwire.SYNC
+    play.client(batch, ("ask",))
+    assert (play.question.via, play.question.text) == ("bind", b'FETCH ALL FROM "c"')
+    play.answer(allow("FETCH"), ("upstream", batch))
+    answer = ROW + pgwire.complete("FETCH 1") + pgwire.READY
+    play.upstream(answer, ("client", answer))
+    assert play.outcomes() == [("1", "done")]
+
+
+def test_an_operation_that_stands_for_its_message_ends_with_it() -> None:
+    play = logged_in()
+    facts = OperationFacts(action=b"{}", decision=b"{}", privileged=True, effects=[], whole=True)
+    verdict = Verdict(operations=[facts], refusal=None, cache="none", ttl_us=0, blots=[])
+    for sql, answer in (("SELECT E'\\'; SELECT 2", RESULT + RESULT), ("-- words", pgwire.EMPTY)):
+        play.client(pgwire.query(sql), ("ask",))
+        play.answer(verdict, ("upstream", pgwire.query(sql)))
+        play.upstream(answer, ("client", answer))
+        play.upstream(pgwire.READY, ("client", pgwire.READY))
+    assert play.outcomes() == [("1", "done"), ("2", "done")]
+    assert play.events("operation.outcome")[0]["effect"]["rows"] == 2
+
+
+def test_a_query_that_the_server_has_to_refuse_within_copy_is_judged_and_forwarded() -> None:
+    play = logged_in()
+    play.client(pgwire.query("COPY t FROM STDIN"), ("ask",))
+    play.answer(allow("COPY"), ("upstream", pgwire.query("COPY t FROM STDIN")))
+    begins = pgwire.message(b"G", b"\x00\x00\x00")
+    play.upstream(begins, ("client", begins))
+    play.client(pgwire.query("SELECT 1"), ("ask",))
+    play.answer(allow("SELECT"), ("upstream", pgwire.query("SELECT 1")))
+    unexpected = pgwire.error("08P01", "unexpected message type 0x51 during COPY from stdin")
+    lost = pgwire.error("08P01", "terminating connection because protocol synchronization was lost", "FATAL")
+    play.upstream(unexpected + lost, ("client", unexpected + lost))
+    got = play.take(play.conversation.upstream_closed())
+    assert [output[:2] for output in got if output[0] in {"client", "end"}] == [("end", "upstream lost")]
 
 
 def test_ddl_tells_the_desk_when_its_transaction_ends() -> None:

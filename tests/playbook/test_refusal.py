@@ -78,7 +78,8 @@ def test_pg_09_a_refused_parse_discards_everything_up_to_the_sync() -> None:
     play.client(pgwire.SYNC, ("upstream", pgwire.SYNC))
     play.upstream(SYNTAX_ERROR + pgwire.READY, ("client", refusal_of(3) + pgwire.READY))
     # As at the server: a failed Parse has dropped the unnamed statement.
-    got = play.take(play.conversation.client(pgwire.bind() + pgwire.execute() + pgwire.SYNC))
+    play.client(pgwire.bind() + pgwire.execute() + pgwire.SYNC, ("ask",))
+    got = play.take(play.conversation.answer(play.ticket, refuse("EXECUTE")))
     assert [output[0] for output in got] == ["client"]
     assert pgwire.error_fields(next(pgwire.split(got[0][1]))[1])["C"] == "26000"
 
@@ -186,12 +187,11 @@ def test_a_silent_desk_refuses_and_the_session_goes_on() -> None:
     assert play.events("operation.refused")[0]["refusal"]["code"] == "desk.silent"
 
 
-def test_a_statement_over_the_limit_is_refused_without_being_asked() -> None:
+def test_a_statement_over_the_limit_is_asked_for_unread() -> None:
     play = logged_in(statement_bytes=64)
-    got = play.take(play.conversation.client(pgwire.query("SELECT '" + "x" * 100 + "'")))
-    fields = pgwire.error_fields(next(pgwire.split(got[0][1]))[1])
-    assert fields["C"] == "54000"
-    assert play.events("operation.refused")[0]["refusal"]["code"] == "limit.statement"
+    play.client(pgwire.query("SELECT '" + "x" * 100 + "'"), ("ask",))
+    assert (play.question.tree, play.question.parse_error) == (None, "too long")
+    play.answer(refuse("UNKNOWN"), ("client", refusal_of(1) + pgwire.READY))
 
 
 def test_too_many_names_are_refused() -> None:

@@ -17,7 +17,17 @@ from support import pgwire
 
 Output = tuple[Any, ...]
 FACTS = "SELECT facts"
+ASK_FACTS = pgwire.group(FACTS, "gatebook facts")
 FACTS_ROW = pgwire.row(b'["public"]', b"public")
+FACTS_ANSWER = (
+    pgwire.CLOSED
+    + pgwire.PARSED
+    + pgwire.BOUND
+    + FACTS_ROW
+    + pgwire.complete("SELECT 1")
+    + pgwire.CLOSED
+    + pgwire.READY
+)
 
 
 def admission(**changes: Any) -> Admission:  # noqa: ANN401  the admission's own arguments

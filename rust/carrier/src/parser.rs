@@ -60,7 +60,7 @@ fn parse(hook: &ParseHook, question: &Question) -> Parsed {
     if question.text.is_empty() {
         return Parsed::default();
     }
-    if question.text.len() > TEXT_BYTES {
+    if question.too_long || question.text.len() > TEXT_BYTES {
         return Parsed::failed("too long");
     }
     let run = std::panic::AssertUnwindSafe(|| hook(question));

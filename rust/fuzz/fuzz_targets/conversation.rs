@@ -206,6 +206,7 @@ fn answer(ask: &Ask) -> Answer {
         decision: b"{}".to_vec(),
         privileged: question.text.contains(&b'p'),
         effects: Vec::new(),
+        whole: question.text.contains(&b'w'),
     };
     let operations = question.text.split(|byte| *byte == b';').filter(|text| !text.is_empty());
     Answer::Verdict(Arc::new(Verdict {

@@ -9,6 +9,9 @@ pub(crate) fn parse(question: &Question) -> Parsed {
     if question.text.is_empty() {
         return Parsed::default();
     }
+    if question.too_long {
+        return Parsed::failed("too long");
+    }
     let Ok(text) = std::str::from_utf8(&question.text) else {
         return Parsed::failed("statement is not UTF-8");
     };

@@ -126,12 +126,13 @@ pub(crate) struct OperationFacts(wire::OperationFacts);
 #[pymethods]
 impl OperationFacts {
     #[new]
-    #[pyo3(signature = (*, action, decision, privileged, effects))]
+    #[pyo3(signature = (*, action, decision, privileged, effects, whole=false))]
     fn new(
         action: &[u8],
         decision: &[u8],
         privileged: bool,
         effects: Vec<(String, String)>,
+        whole: bool,
     ) -> PyResult<Self> {
         let effects = effects.into_iter().map(effect).collect::<PyResult<_>>()?;
         Ok(Self(wire::OperationFacts {
@@ -139,6 +140,7 @@ impl OperationFacts {
             decision: decision.to_vec(),
             privileged,
             effects,
+            whole,
         }))
     }
 }

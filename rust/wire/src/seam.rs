@@ -238,6 +238,8 @@ pub struct OperationFacts {
     pub privileged: bool,
     /// Confirmed effects.
     pub effects: Vec<Effect>,
+    /// It stands for its message as a whole: how many statements that holds, nobody could tell.
+    pub whole: bool,
 }
 
 /// What Python decided about one message.
@@ -300,6 +302,8 @@ pub struct Question {
     pub transaction: char,
     /// Known prepared statements (name, text), only if the text may contain EXECUTE.
     pub prepared: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The text is longer than the session's bound: it is not parsed, and judged as unread.
+    pub too_long: bool,
 }
 
 /// What is asked of the desk.

@@ -112,7 +112,7 @@ class LimitSettings:
     """Bounds of one session. There is no `unlimited`."""
 
     statement_bytes: int = setting(
-        values.integer(1024, 256 << 10), "Longest statement that is parsed; longer is refused.", default=256 << 10
+        values.integer(1024, 256 << 10), "Longest statement that is parsed; longer ones are opaque.", default=256 << 10
     )
     message_bytes: int = setting(
         values.integer(65_536, 256 << 20), "Longest message of a client that is held whole.", default=16 << 20

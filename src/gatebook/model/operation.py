@@ -82,7 +82,8 @@ class Statement:
     `opaque` is the reason why it is not understood, or empty; an opaque statement has the access `opaque` on its
     database beside whatever else was found. `context` holds protocol facts for policies (Cedar record
     members: bool, int or str). `cacheable` is the widest scope its meaning allows; `shape` its literal-free text.
-    `blots` are byte ranges of password literals in the whole message text.
+    `blots` are byte ranges of password literals in the whole message text. `whole` says that it stands for its message,
+    of which nobody could tell how many statements it holds.
     """
 
     verb: str
@@ -94,6 +95,7 @@ class Statement:
     cacheable: CacheScope = CacheScope.NONE
     shape: str = ""
     blots: tuple[tuple[int, int], ...] = ()
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,18 +254,26 @@ impl Session {
         out: &mut Out,
     ) -> Result<(), Cause> {
         match (kind, self.queue.front_mut()) {
-            (b'T' | b'C', Some(Expect::Facts)) => return Ok(()),
+            (b'1' | b'2' | b'3' | b'C', Some(Expect::Facts)) => return Ok(()),
             (b'T', Some(Expect::Query { .. }))
             | (b't', Some(Expect::Describe))
             | (b'c', Some(Expect::Query { .. } | Expect::Execute { .. })) => {}
-            (b'I', Some(Expect::Query { running, .. })) if running.is_empty() => {}
-            (b'C', Some(Expect::Query { running, current, .. })) => {
-                let Some(done) = running.get(*current).cloned() else {
-                    return Err(violation(kind, self));
-                };
-                *current += 1;
+            (b'I', Some(Expect::Query { running, tag, .. }))
+                if running.first().is_none_or(Running::is_whole) =>
+            {
+                tag.get_or_insert_default();
+            }
+            (b'C', Some(Expect::Query { running, current, tag: last, .. })) => {
+                let Some(done) = running.get(*current) else { return Err(violation(kind, self)) };
                 self.copy_in = false;
-                self.conclude(&done, Status::Done(tag(message.body)), at, out);
+                if done.is_whole() {
+                    // It is done when the message is.
+                    *last = Some(tag(message.body).into());
+                } else {
+                    let done = done.clone();
+                    *current += 1;
+                    self.conclude(&done, Status::Done(tag(message.body)), at, out);
+                }
             }
             (b'G' | b'H', Some(Expect::Query { .. } | Expect::Execute { .. })) => {
                 if kind == b'G' {
@@ -309,8 +317,14 @@ impl Session {
     ) -> Result<(), Cause> {
         let error = Diagnostics::read(message.body);
         self.copy_in = false;
+        self.upstream.is_leaving = matches!(error.severity, b"FATAL" | b"PANIC");
         let in_group = match self.queue.front_mut() {
             None => false, // FATAL out of the blue: the server goes, the client is told
+            Some(Expect::Facts | Expect::Refused { .. } | Expect::RefusedQuery { .. })
+                if self.upstream.is_leaving =>
+            {
+                false
+            }
             Some(Expect::Facts) => {
                 self.facts.reading = None;
                 return Ok(());
@@ -423,9 +437,14 @@ impl Session {
                 return Ok(());
             }
             Some(Expect::RefusedQuery { error: Some(_) }) => return Err(violation(b'Z', self)),
-            Some(Expect::Query { running, current, drops_unnamed }) => {
+            Some(Expect::Query { running, current, drops_unnamed, tag }) => {
                 for left in running.get(current..).unwrap_or_default() {
-                    self.conclude_aside(left, Status::NotExecuted, at, out);
+                    match &tag {
+                        Some(tag) if left.is_whole() => {
+                            self.conclude(left, Status::Done(tag), at, out);
+                        }
+                        _ => self.conclude_aside(left, Status::NotExecuted, at, out),
+                    }
                 }
                 if drops_unnamed {
                     self.names.confirm();

@@ -29,6 +29,13 @@ pub struct Running {
     pub prepares: Option<Arc<[u8]>>,
 }
 
+impl Running {
+    /// Whether it stands for its message as a whole, however many statements that holds.
+    pub fn is_whole(&self) -> bool {
+        self.verdict.operations.get(self.index).is_some_and(|facts| facts.whole)
+    }
+}
+
 /// What the client has seen of the running operation so far.
 #[derive(Default)]
 pub struct Progress {

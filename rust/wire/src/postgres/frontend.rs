@@ -25,6 +25,11 @@ pub struct Desk<'a> {
     pub at: Moment,
 }
 
+/// What a policy's no is told as where it is about a name that the gate does not know.
+const UNKNOWN_STATEMENT: (&str, &str) =
+    ("protocol.unknown_statement", "prepared statement is not known to the gate");
+const UNKNOWN_PORTAL: (&str, &str) = ("protocol.unknown_portal", "portal is not known to the gate");
+
 /// A malformed message ends the session: nothing behind it can be read for sure.
 fn malformed(kind: u8) -> Step {
     let note = format!("message `{}` does not have the form of its kind", kind.escape_ascii());
@@ -58,10 +63,6 @@ impl Session {
                 self.record(b'>', message.whole, desk.at, out);
                 Step::Done
             }
-            (kind, _) if self.copy_in => {
-                let note = format!("message `{}` while COPY reads data", kind.escape_ascii());
-                Step::End(Cause::with("protocol violation", note))
-            }
             (b'Q', _) => self.query(message, desk, out),
             (b'P', _) => self.parse(message, desk, out),
             (b'B', _) => self.bind(message, desk, out),
@@ -82,7 +83,7 @@ impl Session {
         let Some(text) = reader.text().filter(|_| reader.0.is_empty()) else {
             return malformed(b'Q');
         };
-        let matter = Matter { via: "query", text, types: &[], arguments: &[] };
+        let matter = Matter { via: "query", text, ..Matter::default() };
         let (verdict, proof, _) = match self.decide(&matter, Refused::Simple, message, 5, desk, out)
         {
             Ok(allowed) => allowed,
@@ -95,7 +96,7 @@ impl Session {
         if drops_unnamed {
             self.names.change(self.groups.0, b"", None);
         }
-        self.queue.push(Expect::Query { running, current: 0, drops_unnamed });
+        self.queue.push(Expect::Query { running, current: 0, drops_unnamed, tag: None });
         self.end_group();
         Step::Done
     }
@@ -115,10 +116,10 @@ impl Session {
         let start = 5 + name.len() + 1;
         if self.names_full() {
             let refusal = gate_refusal("limit.names", "too many prepared statements or portals");
-            let matter = Matter { via: "parse", text, types, arguments: &[] };
+            let matter = Matter { via: "parse", text, types, ..Matter::default() };
             return self.refuse(&matter, kind, &refusal, None, (message, start), desk.at, out);
         }
-        let matter = Matter { via: "parse", text, types, arguments: &[] };
+        let matter = Matter { via: "parse", text, types, ..Matter::default() };
         let (verdict, proof, _) = match self.decide(&matter, kind, message, start, desk, out) {
             Ok(allowed) => allowed,
             Err(step) => return step,
@@ -126,7 +127,7 @@ impl Session {
         let running = self.intend(&matter, &verdict, desk.at, out).into_iter().next();
         self.record_blotted(message.whole, start, &verdict, desk.at, out);
         self.stage.push(proof, message.whole);
-        let statement = Statement { text: text.into(), types: types.into() };
+        let statement = Statement::parsed(text, types);
         self.names.change(self.groups.0, name, Some(Arc::new(statement)));
         self.queue.push(Expect::Parse { running, unnamed: name.is_empty() });
         self.group_open = true;
@@ -142,17 +143,14 @@ impl Session {
         if !is_bind_tail(arguments) {
             return malformed(b'B');
         }
-        let Some(statement) = self.names.statement(name).cloned() else {
-            let words = "prepared statement is not known to the gate";
-            let refusal = gate_refusal("protocol.unknown_statement", words);
-            return self.refuse_name("bind", &refusal, message, desk.at, out);
-        };
         if self.names_full() {
             let refusal = gate_refusal("limit.names", "too many prepared statements or portals");
-            return self.refuse_name("bind", &refusal, message, desk.at, out);
+            return self.refuse_name(&refusal, message, desk.at, out);
         }
-        let matter =
-            Matter { via: "bind", text: &statement.text, types: &statement.types, arguments };
+        let known = self.names.statement(name).cloned();
+        let unknown = known.is_none().then_some(UNKNOWN_STATEMENT);
+        let statement = known.unwrap_or_else(|| Arc::new(Statement::unknown(name)));
+        let matter = Matter { arguments, unknown, ..statement.matter() };
         let (verdict, proof, decided) =
             match self.decide(&matter, Refused::Extended, message, 0, desk, out) {
                 Ok(allowed) => allowed,
@@ -188,19 +186,12 @@ impl Session {
         }
         let now = desk.setup.epochs.now(self.session_epoch());
         let Some(portal) = self.names.portal(name) else {
-            let refusal =
-                gate_refusal("protocol.unknown_portal", "portal is not known to the gate");
-            return self.refuse_name("bind", &refusal, message, desk.at, out);
+            return self.execute_unknown(name, message, desk, out);
         };
         if portal.decided != now {
             // Policy, grants, catalogue or session changed since the Bind: judged again.
             let (statement, arguments) = (Arc::clone(&portal.statement), portal.arguments.clone());
-            let matter = Matter {
-                via: "bind",
-                text: &statement.text,
-                types: &statement.types,
-                arguments: &arguments,
-            };
+            let matter = Matter { arguments: &arguments, ..statement.matter() };
             let (verdict, _, decided) =
                 match self.decide(&matter, Refused::Extended, message, 0, desk, out) {
                     Ok(allowed) => allowed,
@@ -235,15 +226,36 @@ impl Session {
         Step::Done
     }
 
+    /// Executes a portal that no Bind made, hence SQL did: DECLARE, or a function. What it reads was
+    /// judged with that; to go on with it is what FETCH does, and is judged as that.
+    fn execute_unknown(
+        &mut self,
+        name: &[u8],
+        message: Message<'_>,
+        desk: &mut Desk<'_>,
+        out: &mut Out,
+    ) -> Step {
+        let fetch = Statement::unknown_portal(name);
+        let matter = Matter { unknown: Some(UNKNOWN_PORTAL), ..fetch.matter() };
+        let (verdict, proof, _) =
+            match self.decide(&matter, Refused::Extended, message, 0, desk, out) {
+                Ok(allowed) => allowed,
+                Err(step) => return step,
+            };
+        let running = self.intend(&matter, &verdict, desk.at, out).into_iter().next();
+        self.record(b'>', message.whole, desk.at, out);
+        self.stage.push(proof, message.whole);
+        self.queue.push(Expect::Execute { running });
+        self.group_open = true;
+        Step::Done
+    }
+
     fn describe(&mut self, message: Message<'_>, at: Moment, out: &mut Out) -> Step {
-        let Some((kind, name)) = kind_and_name(message.body) else { return malformed(b'D') };
-        if kind == b'S' && self.names.statement(name).is_none() {
-            let words = "prepared statement is not known to the gate";
-            let refusal = gate_refusal("protocol.unknown_statement", words);
-            return self.refuse_name("bind", &refusal, message, at, out);
+        if kind_and_name(message.body).is_none() {
+            return malformed(b'D');
         }
-        // A portal that was not bound is a cursor of a DECLARE, which was judged. Its description
-        // shows no row, and where there is none the server says so itself.
+        // What the gate does not know was made by SQL (PREPARE, DECLARE), which was judged. Its
+        // description shows no row, and where there is none the server says so itself.
         self.forward(Housekeeping::Describe, message, Expect::Describe, at, out);
         Step::Done
     }
@@ -289,7 +301,7 @@ impl Session {
     }
 
     fn function(&mut self, message: Message<'_>, desk: &mut Desk<'_>, out: &mut Out) -> Step {
-        let matter = Matter { via: "function", text: &[], types: &[], arguments: message.body };
+        let matter = Matter { via: "function", arguments: message.body, ..Matter::default() };
         let (verdict, proof, _) = match self.decide(&matter, Refused::Simple, message, 0, desk, out)
         {
             Ok(allowed) => allowed,
@@ -351,6 +363,8 @@ impl Session {
         match self.rule(desk.setup, desk.ticket, matter, desk.at, out) {
             Ruling::Wait => Err(Step::Wait),
             Ruling::Refuse(refusal, verdict) => {
+                let refusal =
+                    matter.unknown.map_or(refusal, |(code, words)| gate_refusal(code, words));
                 let place = (message, text_start);
                 Err(self.refuse(matter, kind, &refusal, verdict.as_ref(), place, desk.at, out))
             }
@@ -389,16 +403,15 @@ impl Session {
         Step::Done
     }
 
-    /// Refuses a message that names a statement or portal the gate does not know.
+    /// Refuses a Bind that would open one portal too many.
     fn refuse_name(
         &mut self,
-        via: &'static str,
         refusal: &Refusal,
         message: Message<'_>,
         at: Moment,
         out: &mut Out,
     ) -> Step {
-        let matter = Matter { via, text: &[], types: &[], arguments: &[] };
+        let matter = Matter { via: "bind", ..Matter::default() };
         self.refuse(&matter, Refused::Extended, refusal, None, (message, 0), at, out)
     }
 

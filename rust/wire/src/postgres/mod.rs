@@ -265,9 +265,14 @@ impl Postgres {
     fn upstream_gone(&mut self, words: &str, at: Moment, out: &mut Out) {
         match &self.phase {
             Phase::Login(_) => self.log_in(Want::Failed(words.to_owned(), None), at, out),
-            Phase::Session(_) => {
+            Phase::Session(session) => {
                 let note = "the target closed the connection";
-                self.end_with_words("upstream.lost", "upstream lost", note, at, out);
+                if session.upstream.is_leaving {
+                    // The server's own last words stand; ours behind them would be news to no one.
+                    self.finish(&Cause::with("upstream lost", note), at, out);
+                } else {
+                    self.end_with_words("upstream.lost", "upstream lost", note, at, out);
+                }
             }
             _ => {}
         }

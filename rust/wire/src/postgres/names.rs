@@ -9,8 +9,13 @@ use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::session::Matter;
 use crate::cache::EpochValues;
 use crate::seam::Verdict;
+
+/// LIMIT: bytes kept of a statement's text; a session has thousands. A longer one is never parsed,
+/// so nothing that is judged again depends on its end.
+const KEPT_BYTES: usize = 256 * 1024;
 
 /// A prepared statement: what was judged, and will be judged again.
 #[derive(Debug)]
@@ -19,6 +24,50 @@ pub struct Statement {
     pub text: Box<[u8]>,
     /// Declared parameter types as on the wire.
     pub types: Box<[u8]>,
+    /// The text is the beginning of a longer one.
+    pub cut: bool,
+}
+
+impl Statement {
+    /// A statement of a Parse.
+    pub fn parsed(text: &[u8], types: &[u8]) -> Self {
+        let kept = text.get(..KEPT_BYTES).unwrap_or(text);
+        Self { text: kept.into(), types: types.into(), cut: kept.len() < text.len() }
+    }
+
+    /// A statement of an SQL-level PREPARE.
+    pub fn prepared(text: &[u8]) -> Self {
+        Self::parsed(text, &[])
+    }
+
+    /// What a Bind of a name that the gate does not know would do: the same as EXECUTE of it.
+    pub fn unknown(name: &[u8]) -> Self {
+        Self::prepared(&with_identifier(b"EXECUTE ", name))
+    }
+
+    /// What an Execute of a portal that the gate does not know would do: the same as FETCH.
+    pub fn unknown_portal(name: &[u8]) -> Self {
+        Self::prepared(&with_identifier(b"FETCH ALL FROM ", name))
+    }
+
+    /// What the desk judges where it is bound.
+    pub fn matter(&self) -> Matter<'_> {
+        let (text, types, cut) = (&self.text, &self.types, self.cut);
+        Matter { via: "bind", text, types, cut, ..Matter::default() }
+    }
+}
+
+fn with_identifier(words: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut text = words.to_vec();
+    text.push(b'"');
+    for &byte in name {
+        if byte == b'"' {
+            text.push(byte);
+        }
+        text.push(byte);
+    }
+    text.push(b'"');
+    text
 }
 
 /// A portal: one Bind, which answers for every Execute.
@@ -104,11 +153,12 @@ impl Names {
         self.statements.clear();
     }
 
-    /// Names and texts of the confirmed statements, for the desk.
+    /// Names and texts of the confirmed statements, for the desk; those only that are kept whole.
     pub fn texts(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut texts: Vec<_> = self
             .statements
             .iter()
+            .filter(|(_, statement)| !statement.cut)
             .map(|(name, statement)| (name.to_vec(), statement.text.to_vec()))
             .collect();
         texts.sort();

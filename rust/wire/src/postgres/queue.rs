@@ -16,6 +16,8 @@ pub enum Expect {
         current: usize,
         /// A pending change of names says that it drops the unnamed statement.
         drops_unnamed: bool,
+        /// Command tag of the last statement, while an operation stands for the whole message.
+        tag: Option<Box<[u8]>>,
     },
     /// Parse: `ParseComplete`.
     Parse {

@@ -21,6 +21,8 @@ use crate::shape;
 const ASKED_AGAIN: u8 = 3;
 /// LIMIT: bytes of the facts row.
 const FACTS_BYTES: usize = 256 * 1024;
+/// Name under which the gate's own question is prepared, for as long as it is asked.
+const FACTS_NAME: &[u8] = b"gatebook facts";
 /// LIMIT: statements in one message; each writes an entry.
 pub const STATEMENTS: usize = 1_000;
 
@@ -116,7 +118,7 @@ pub enum Ruling {
 }
 
 /// A message as the desk judges it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Matter<'a> {
     /// `query`, `parse`, `bind`, `function`.
     pub via: &'static str,
@@ -126,6 +128,10 @@ pub struct Matter<'a> {
     pub types: &'a [u8],
     /// What follows the names in a Bind, or a `FunctionCall`'s body.
     pub arguments: &'a [u8],
+    /// The text is the beginning of one that was too long to keep.
+    pub cut: bool,
+    /// The name is not known to the gate: code and words of a no.
+    pub unknown: Option<(&'static str, &'static str)>,
 }
 
 /// What the upstream told at login, for cancel requests.
@@ -137,6 +143,8 @@ pub struct Upstream {
     pub tls: Option<TlsDemand>,
     /// Process id and secret, as in `BackendKeyData`.
     pub key: [u8; 8],
+    /// It said FATAL: it goes, and the client has been told why.
+    pub is_leaving: bool,
 }
 
 /// A logged-in session.
@@ -183,7 +191,7 @@ impl Session {
             stage: Stage::default(),
             progress: Progress::default(),
             facts,
-            upstream: Upstream { dial: admission.dial, tls: admission.tls, key },
+            upstream: Upstream { dial: admission.dial, tls: admission.tls, key, is_leaving: false },
             transaction: b'I',
             group_open: false,
             groups: (0, 0),
@@ -236,11 +244,6 @@ impl Session {
         at: Moment,
         out: &mut Out,
     ) -> Ruling {
-        let limit = usize::try_from(self.limits.statement_bytes).unwrap_or(usize::MAX);
-        if matter.text.len() > limit {
-            let words = format!("statement of {} bytes, at most {limit}", matter.text.len());
-            return Ruling::Refuse(gate_refusal("limit.statement", &words), None);
-        }
         let now = setup.epochs.now(self.own_epoch);
         if let Some((verdict, asked)) = self.answered.take() {
             match self.take_answer(setup, matter, verdict, asked, now, at) {
@@ -346,6 +349,7 @@ impl Session {
         out: &mut Out,
     ) -> Ruling {
         *ticket += 1;
+        let limit = usize::try_from(self.limits.statement_bytes).unwrap_or(usize::MAX);
         let executes = contains_ignoring_case(matter.text, b"execute");
         let question = Question {
             session: self.evidence.session().to_owned(),
@@ -359,6 +363,7 @@ impl Session {
             facts_known: self.facts.known,
             transaction: if self.queue.is_empty() { char::from(self.transaction) } else { '?' },
             prepared: if executes { self.names.texts() } else { Vec::new() },
+            too_long: matter.cut || matter.text.len() > limit,
         };
         self.waiting = Some(Waiting { ticket: *ticket, asked: setup.epochs.now(self.own_epoch) });
         out.commands.push(Command::Ask(*ticket, Ask::Question(Box::new(question))));
@@ -378,7 +383,7 @@ impl Session {
         if idle {
             self.facts.reading = Some(Vec::new());
             let proof = Authorized::housekeeping(Housekeeping::Facts);
-            self.stage.push(proof, &message::query(&self.facts_query));
+            self.stage.push(proof, &message::group(FACTS_NAME, &self.facts_query));
             self.queue.push(Expect::Facts);
             self.groups.0 += 1;
         }
@@ -469,9 +474,8 @@ impl Session {
         for effect in &facts.effects {
             match effect {
                 Effect::Prepare(name) => {
-                    let text = running.prepares.as_deref().unwrap_or_default().into();
-                    let statement = Statement { text, types: Box::default() };
-                    self.names.prepare(name.as_bytes(), Arc::new(statement));
+                    let text = running.prepares.as_deref().unwrap_or_default();
+                    self.names.prepare(name.as_bytes(), Arc::new(Statement::prepared(text)));
                 }
                 Effect::Deallocate(name) => self.names.forget(name.as_bytes()),
                 Effect::DeallocateAll => self.names.forget_all(),

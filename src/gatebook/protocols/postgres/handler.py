@@ -239,6 +239,7 @@ def render_verdict(verdict: Verdict, session: Session) -> pure.Verdict:
             decision=encode_canonical(_decision(decision, verdict, session)),
             privileged=statement.privileged,
             effects=[(effect.kind.value, effect.name) for effect in statement.effects],
+            whole=statement.whole,
         )
         for statement, decision in zip(verdict.statements, verdict.decisions, strict=True)
     ]

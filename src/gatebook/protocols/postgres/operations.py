@@ -218,7 +218,7 @@ def _cacheable(reading: Reading, kind: str) -> CacheScope:
 def _opaque(names: Names, reason: str, shape: str, blots: tuple[tuple[int, int], ...]) -> Statement:
     """Make the statement for a message that could not be read at all."""
     reading = Reading(names, HANDLERS, {}, bytes, columns=False)
-    reading.stale()
+    reading.defines()
     return Statement(
         verb="UNKNOWN",
         accesses=(Access("opaque", names.database),),
@@ -228,4 +228,5 @@ def _opaque(names: Names, reason: str, shape: str, blots: tuple[tuple[int, int],
         effects=tuple(reading.effects),
         shape=shape,
         blots=blots,
+        whole=True,
     )

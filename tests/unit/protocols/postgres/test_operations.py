@@ -25,6 +25,14 @@ def test_an_empty_message_has_no_statement(read: Read) -> None:
     assert read(" ; -- nothing\n") == []
 
 
+def test_a_message_that_cannot_be_read_is_one_statement_that_may_change_anything(read: Read) -> None:
+    for text in ("SELEC 1; SELECT 2", "SELECT 1;" * 1001):
+        (statement,) = read(text)
+        assert (statement.verb, statement.whole) == ("UNKNOWN", True)
+        assert set(statement.effects) == {STALE, CATALOGUE_CHANGED}
+    assert not any(statement.whole for statement in read("DO ''; SELECT 1"))
+
+
 def test_tells_verb_count_and_clauses_to_policies(read: Read) -> None:
     first, second = read("SELECT * FROM orders WHERE id = 1 LIMIT 2; DELETE FROM orders")
     assert dict(first.context) == {"verb": "SELECT", "statement_count": 2, "has_where": True, "has_limit": True}
