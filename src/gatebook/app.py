@@ -291,7 +291,7 @@ async def _read_database(target: Target, database: str) -> tuple[CatalogueView, 
     catalogue = DatabaseCatalogue(target, database)
     view = await catalogue.current()
     await catalogue.close()
-    if not view.digest:
+    if not view.revision:
         raise OperatorFault(
             f"the catalogue of {quoted(target.name)} cannot be read", f"see `gatebook target test {target.name}`"
         )
@@ -329,8 +329,8 @@ async def _test_target(target: Target) -> list[Step]:
     view = await catalogue.current()
     await catalogue.close()
     relations = sum(len(schema.relations) for schema in view.schemas.values())
-    words = f"{relations} relations" if view.digest else "the catalogue account cannot read the catalogue"
-    steps.append(Step("read the catalogue", passed=bool(view.digest), words=words))
+    words = f"{relations} relations" if view.revision else "the catalogue account cannot read the catalogue"
+    steps.append(Step("read the catalogue", passed=bool(view.revision), words=words))
     return steps
 
 

@@ -11,6 +11,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 import asyncpg
 import structlog
@@ -61,15 +62,18 @@ class DatabaseCatalogue:
     async def poll(self) -> bool:
         """Read the catalogue if it changed; True if the view is another now. A failure is logged and empties it."""
         async with self._lock:
-            before = self._catalogue.view.digest
+            before = self._catalogue.view.revision
             await self._read()
-            return before != self._catalogue.view.digest
+            return before != self._catalogue.view.revision
 
     async def _read(self) -> None:
         wanted = self._wanted
         try:
-            if await self._catalogue.changed(self._run):
-                await self._catalogue.refresh(self._run)
+            if self._connection is None or self._connection.is_closed():
+                account = self.target.catalogue or self.target.roles[0].account
+                self._connection = await connect(self.target, self.database, account, dict(STARTUP))
+                self._catalogue.forget()
+            await self._catalogue.refresh(partial(_run, self._connection))
             self._answered = wanted
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, UpstreamFault, TimeoutError) as fault:
             _log.warning(
@@ -89,13 +93,6 @@ class DatabaseCatalogue:
         if connection is not None:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
                 await connection.close(timeout=1)
-
-    async def _run(self, statement: str) -> Sequence[Sequence[bytes | None]]:
-        if self._connection is None or self._connection.is_closed():
-            account = self.target.catalogue or self.target.roles[0].account
-            self._connection = await connect(self.target, self.database, account, dict(STARTUP))
-        rows = await self._connection.fetch(statement, timeout=QUERY_S)
-        return [[None if value is None else str(value).encode() for value in row.values()] for row in rows]
 
 
 class Catalogues:
@@ -125,6 +122,13 @@ class Catalogues:
             for database in list(self._databases.values()):
                 if database.sessions > 0 and await database.poll():
                     self._changed()
+
+
+async def _run(
+    connection: asyncpg.Connection[asyncpg.Record], statement: str, *parameters: str
+) -> Sequence[Sequence[bytes | None]]:
+    rows = await connection.fetch(statement, *parameters, timeout=QUERY_S)
+    return [[None if value is None else str(value).encode() for value in row.values()] for row in rows]
 
 
 async def connect(

@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the gate knows of a database: the committed catalogue, read whole in one statement and polled for change.
+"""What the gate knows of a database: the committed catalogue, read whole once, and then what changed since.
 
-Source: PostgreSQL 12 to 18, "System Catalogs". The queries are run by the caller on the gate's own connection, whose
-start-up parameters are `STARTUP`. One statement sees one snapshot, so that a view is never half old.
+Source: PostgreSQL 12 to 18, "System Catalogs", "System Columns" (`xmin`). The query is run by the caller on the gate's
+own connection, whose start-up parameters are `STARTUP`. One statement sees one snapshot, so that a view is never half
+old.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from gatebook.model.errors import UpstreamFault, quoted
 from gatebook.model.operation import ObjectKind, ObjectRef
 
-Run: TypeAlias = Callable[[str], Awaitable[Sequence[Sequence[bytes | None]]]]
-"""Run one statement, give its rows in text format. Errors of the server and of the network are the caller's own."""
+Run: TypeAlias = Callable[[str, str, str], Awaitable[Sequence[Sequence[bytes | None]]]]
+"""Run one statement with two parameters, give its rows in text format. What the server or the network raises passes."""
 
 STARTUP: Final = (("search_path", "pg_catalog"), ("client_encoding", "UTF8"), ("default_transaction_read_only", "on"))
 
@@ -26,42 +27,52 @@ VIEW_BYTES: Final = 256 * 1024 * 1024
 # First oid that initdb does not give: what is above was made by a user or an extension.
 FIRST_USER_OID: Final = 16384
 
+_SYSTEM: Final = "pg_catalog"
+# What is temporary is a fact of its session, and making it no change. 99 is the schema pg_toast.
 _LIVE = "n.nspname !~ '^pg_(toast_)?temp_'"
-_SUM = "pg_catalog.concat(count(*), ':', sum(hashint8extended({table}.xmin::text::int8, {seed})))"
+_RELATIONS = "c.relkind IN ('r','p','v','m','f','S','i','I') AND c.relpersistence <> 't' AND c.relnamespace <> 99"
+# First parameter of the first reading: every row is as young as a transaction that is infinitely old.
+_FROM_THE_START: Final = "1"
 
 
-def _sum(table: str, seed: str) -> str:
-    return _SUM.format(table=table, seed=seed)
+def _new(alias: str) -> str:
+    return f"age({alias}.xmin) <= age($1::text::xid)"
 
 
-# A row that is added, changed or removed changes the number of rows or the sum over (row, transaction that wrote it).
-DIGEST_QUERY: Final = f"""SELECT pg_catalog.concat_ws(',',
- (SELECT {_sum("n", "n.oid::int8")} FROM pg_catalog.pg_namespace n WHERE {_LIVE}),
- (SELECT {_sum("c", "c.oid::int8")} FROM pg_catalog.pg_class c WHERE c.relpersistence <> 't'),
- (SELECT {_sum("a", "(a.attrelid::int8 << 16) + a.attnum")} FROM pg_catalog.pg_attribute a
-   JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE a.attnum > 0 AND c.relpersistence <> 't'),
- (SELECT {_sum("p", "p.oid::int8")} FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n
-   ON n.oid = p.pronamespace WHERE {_LIVE}),
- (SELECT {_sum("o", "o.oid::int8")} FROM pg_catalog.pg_operator o WHERE o.oid >= {FIRST_USER_OID}),
- (SELECT {_sum("t", "t.oid::int8")} FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n
-   ON n.oid = t.typnamespace WHERE {_LIVE}),
- (SELECT {_sum("k", "k.oid::int8")} FROM pg_catalog.pg_cast k WHERE k.oid >= {FIRST_USER_OID}))"""  # noqa: S608  constants of this file
+def _part(table: str, alias: str, schema: str, row: str, *, changed: str, which: str = "true") -> str:
+    """One catalogue: how many rows there are, the rows that changed, and if asked for the oids of all."""
+    live = f"SELECT n.oid FROM pg_catalog.pg_namespace n WHERE {_LIVE}"  # noqa: S608  constants of this file
+    rows = f"FROM pg_catalog.{table} {alias} WHERE {which} AND {alias}.{schema} IN ({live})"
+    return (
+        f"json_build_object('count', (SELECT count(*) {rows}),"
+        f" 'oids', CASE WHEN $2::text::bool THEN (SELECT json_agg({alias}.oid::int8) {rows}) END,"
+        f" 'rows', (SELECT coalesce(json_agg(json_build_array({alias}.oid::int8, {alias}.{schema}::int8, {row})), '[]')"
+        f" {rows} AND ({changed})))"
+    )
 
-VIEW_QUERY: Final = f"""SELECT pg_catalog.json_build_object(
+
+# A row names the transaction that wrote it; those below the horizon of a reading were over by then, and it saw them.
+# All that is new is in the rows, so that their number tells whether something went.
+READ_QUERY: Final = f"""SELECT pg_catalog.json_build_object(
  'path', pg_catalog.current_setting('search_path'),
- 'digest', ({DIGEST_QUERY}),
- 'schemas', (SELECT coalesce(json_agg(n.nspname), '[]') FROM pg_catalog.pg_namespace n WHERE {_LIVE}),
- 'relations', (SELECT coalesce(json_agg(json_build_array(c.oid::int8, n.nspname, c.relname, c.relkind,
-    CASE WHEN c.relkind IN ('i', 'I') THEN '{{}}'::name[] ELSE ARRAY(SELECT a.attname FROM pg_catalog.pg_attribute a
-    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) END)), '[]')
-   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-   WHERE c.relkind IN ('r','p','v','m','f','S','i','I') AND {_LIVE} AND n.nspname <> 'pg_toast'),
- 'functions', (SELECT coalesce(json_agg(json_build_array(p.oid::int8, n.nspname, p.proname)), '[]')
-   FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE {_LIVE}),
- 'operators', (SELECT coalesce(json_agg(json_build_array(o.oid::int8, n.nspname, o.oprname)), '[]')
-   FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace),
- 'types', (SELECT coalesce(json_agg(json_build_array(t.oid::int8, n.nspname, t.typname, t.typtype)), '[]')
-   FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE {_LIVE}),
+ 'horizon', pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot()),
+ 'schemas', (SELECT coalesce(json_agg(json_build_array(n.oid::int8, n.nspname)), '[]')
+   FROM pg_catalog.pg_namespace n WHERE {_LIVE}),
+ 'relations', {
+    _part(
+        "pg_class",
+        "c",
+        "relnamespace",
+        '''c.relname, c.relkind,
+    CASE WHEN c.relkind IN ('i', 'I') THEN '{}'::name[] ELSE ARRAY(SELECT a.attname FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) END''',
+        changed=f"{_new('c')} OR c.oid IN (SELECT a.attrelid FROM pg_catalog.pg_attribute a WHERE {_new('a')})",
+        which=_RELATIONS,
+    )
+},
+ 'functions', {_part("pg_proc", "p", "pronamespace", "p.proname", changed=_new("p"))},
+ 'operators', {_part("pg_operator", "o", "oprnamespace", "o.oprname", changed=_new("o"))},
+ 'types', {_part("pg_type", "t", "typnamespace", "t.typname, t.typtype", changed=_new("t"))},
  'casts', (SELECT coalesce(json_agg(json_build_array(n.nspname, t.typname)), '[]') FROM pg_catalog.pg_cast k
    JOIN pg_catalog.pg_type t ON t.oid = k.casttarget JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
    WHERE k.oid >= {FIRST_USER_OID} AND k.castfunc <> 0))"""  # noqa: S608  constants of this file
@@ -108,11 +119,11 @@ class CatalogueView:
     """A frozen snapshot of a database's committed catalogue.
 
     `casts` are the types (schema, name) that some user-made function casts to; `planted_functions` and
-    `planted_operators` the names in `pg_catalog` that did not come with the server. `digest` tells two snapshots apart;
-    it is empty while nothing was read, and then no name resolves.
+    `planted_operators` the names in `pg_catalog` that did not come with the server. `revision` tells two snapshots of
+    one database apart; it is 0 while nothing was read, and then no name resolves.
     """
 
-    digest: str = ""
+    revision: int = 0
     schemas: Mapping[str, SchemaView] = field(default_factory=dict)
     function_oids: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     casts: frozenset[tuple[str, str]] = frozenset()
@@ -127,39 +138,139 @@ class CatalogueView:
         return "unknown"
 
 
+_Row = TypeVar("_Row", bound=tuple[int, int, str] | tuple[int, int, str, str] | tuple[int, int, str, str, list[str]])
+
+
+class _Part(msgspec.Struct, Generic[_Row]):
+    """How many rows there are of one catalogue, which of them changed, and perhaps the oids of all."""
+
+    count: int
+    oids: list[int] | None
+    rows: list[_Row]
+
+
 class _Answer(msgspec.Struct):
-    """The one value of VIEW_QUERY."""
+    """The one value of READ_QUERY."""
 
     path: str
-    digest: str
-    schemas: list[str]
-    relations: list[tuple[int, str, str, str, list[str]]]
-    functions: list[tuple[int, str, str]]
-    operators: list[tuple[int, str, str]]
-    types: list[tuple[int, str, str, str]]
+    horizon: int
+    schemas: list[tuple[int, str]]
+    relations: _Part[tuple[int, int, str, str, list[str]]]
+    functions: _Part[tuple[int, int, str]]
+    operators: _Part[tuple[int, int, str]]
+    types: _Part[tuple[int, int, str, str]]
     casts: list[tuple[str, str]]
+
+
+class _Known(Generic[_Row]):
+    """The rows of one catalogue by oid."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, _Row] = {}
+        self.touched: set[int] = set()
+
+    def apply(self, part: _Part[_Row]) -> bool:
+        """Take over what changed, and drop what went if the oids tell; whether all that is known is there.
+
+        `touched` gathers the oids of schemas whose content differs.
+        """
+        for row in part.rows:
+            before = self.rows.get(row[0])
+            if row != before:
+                self.rows[row[0]] = row
+                self.touched.update((row[1], before[1] if before else row[1]))
+        if part.oids is not None:
+            for oid in self.rows.keys() - set(part.oids):
+                self.touched.add(self.rows.pop(oid)[1])
+        return len(self.rows) == part.count
+
+    def of(self, schema: int) -> Iterable[_Row]:
+        """The rows of one schema."""
+        return (row for row in self.rows.values() if row[1] == schema)
 
 
 class Catalogue:
     """The catalogue of one database, kept current by whoever owns the connection.
 
-    `view` is replaced whole. `refresh` and `changed` are called one at a time; what `run` raises passes through and
-    leaves the view as it was.
+    `view` is replaced whole. `refresh` is called one at a time; what `run` raises passes through and leaves the view as
+    it was. `forget` is due before the first reading on another connection: that may lead to another server.
     """
 
     def __init__(self) -> None:
         self.view = CatalogueView()
+        self._revisions = 0
+        self.forget()
 
-    async def changed(self, run: Run) -> bool:
-        """Ask the server whether the view is out of date. CatalogueFault for a malformed answer."""
-        return _single(await run(DIGEST_QUERY)).decode("utf-8", "replace") != self.view.digest
+    def forget(self) -> None:
+        """Read everything at the next `refresh`. The view stays until then."""
+        self._horizon: int | None = None
+        self._schemas: dict[int, str] = {}
+        self._relations: _Known[tuple[int, int, str, str, list[str]]] = _Known()
+        self._functions: _Known[tuple[int, int, str]] = _Known()
+        self._operators: _Known[tuple[int, int, str]] = _Known()
+        self._types: _Known[tuple[int, int, str, str]] = _Known()
 
     async def refresh(self, run: Run) -> bool:
-        """Read the catalogue anew; True if it differs from before. CatalogueFault for a malformed answer."""
-        view = parse_view(_single(await run(VIEW_QUERY)))
-        changed = view.digest != self.view.digest
-        self.view = view
-        return changed
+        """Read what changed; True if the view differs from before. CatalogueFault for a malformed answer."""
+        since = _FROM_THE_START if self._horizon is None else str(self._horizon % 2**32)
+        for oids in ("false", "true"):
+            answer = parse_answer(_single(await run(READ_QUERY, since, oids)))
+            parts = (
+                self._relations.apply(answer.relations),
+                self._functions.apply(answer.functions),
+                self._operators.apply(answer.operators),
+                self._types.apply(answer.types),
+            )
+            if all(parts):
+                return self._replace_view(answer)
+        self.forget()
+        raise CatalogueFault("catalogue does not hold what it counts")
+
+    def _replace_view(self, answer: _Answer) -> bool:
+        first = self._horizon is None
+        before, schemas = self._schemas, dict(answer.schemas)
+        self._horizon, self._schemas = answer.horizon, schemas
+        touched = {oid for oid, name in schemas.items() if before.get(oid) != name}
+        for known in (self._relations, self._functions, self._operators, self._types):
+            touched |= known.touched
+            known.touched.clear()
+        casts = frozenset(answer.casts)
+        if not (first or touched or before.keys() - schemas.keys() or casts != self.view.casts):
+            return False
+        old = self.view.schemas
+        views = {
+            name: self._schema(oid) if first or oid in touched or name not in old else old[name]
+            for oid, name in schemas.items()
+        }
+        view = CatalogueView(self.view.revision, views, self._function_oids(), casts, *self._planted())
+        if view == self.view and self.view.revision:  # all was read again, and nothing is new
+            return False
+        self._revisions += 1
+        self.view = replace(view, revision=self._revisions)
+        return True
+
+    def _schema(self, schema: int) -> SchemaView:
+        name = self._schemas[schema]
+        return SchemaView(
+            {
+                row[2]: Relation(row[0], name, row[2], _KINDS[row[3]], tuple(row[4]))
+                for row in self._relations.of(schema)
+            },
+            frozenset(row[2] for row in self._functions.of(schema)),
+            frozenset(row[2] for row in self._operators.of(schema)),
+            {row[2]: row[3] for row in self._types.of(schema)},
+        )
+
+    def _function_oids(self) -> Mapping[int, tuple[str, str]]:
+        return {oid: (self._schemas[row[1]], row[2]) for oid, row in self._functions.rows.items()}
+
+    def _planted(self) -> tuple[frozenset[str], frozenset[str]]:
+        system = next((oid for oid, name in self._schemas.items() if name == _SYSTEM), 0)
+        functions, operators = (
+            frozenset(row[2] for row in known.of(system) if row[0] >= FIRST_USER_OID)
+            for known in (self._functions, self._operators)
+        )
+        return functions, operators
 
 
 def _single(rows: Sequence[Sequence[bytes | None]]) -> bytes:
@@ -168,41 +279,14 @@ def _single(rows: Sequence[Sequence[bytes | None]]) -> bytes:
     return rows[0][0]
 
 
-def parse_view(answer: bytes) -> CatalogueView:
-    """Build a view from the value of VIEW_QUERY. CatalogueFault if it is too long or not of its form."""
+def parse_answer(answer: bytes) -> _Answer:
+    """Read the value of READ_QUERY. CatalogueFault if it is too long or not of its form."""
     if len(answer) > VIEW_BYTES:
         raise CatalogueFault(f"catalogue is larger than {VIEW_BYTES} bytes")
     try:
         raw = msgspec.json.decode(answer, type=_Answer)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise CatalogueFault(f"catalogue cannot be read: {quoted(str(error))}") from None
-    if raw.path != "pg_catalog":
+    if raw.path != _SYSTEM:
         raise CatalogueFault("catalogue was read under another search_path", "use the start-up parameters of the gate")
-    relations: dict[str, dict[str, Relation]] = {schema: {} for schema in raw.schemas}
-    functions: dict[str, set[str]] = {schema: set() for schema in raw.schemas}
-    operators: dict[str, set[str]] = {schema: set() for schema in raw.schemas}
-    types: dict[str, dict[str, str]] = {schema: {} for schema in raw.schemas}
-    for oid, schema, name, kind, columns in raw.relations:
-        relations[schema][name] = Relation(oid, schema, name, _KINDS[kind], tuple(columns))
-    for _, schema, name in raw.functions:
-        functions[schema].add(name)
-    for _, schema, name in raw.operators:
-        operators[schema].add(name)
-    for _, schema, name, typtype in raw.types:
-        types[schema][name] = typtype
-    views = {
-        schema: SchemaView(relations[schema], frozenset(functions[schema]), frozenset(operators[schema]), types[schema])
-        for schema in raw.schemas
-    }
-    return CatalogueView(
-        digest=raw.digest,
-        schemas=views,
-        function_oids={oid: (schema, name) for oid, schema, name in raw.functions},
-        casts=frozenset(raw.casts),
-        planted_functions=_planted(raw.functions),
-        planted_operators=_planted(raw.operators),
-    )
-
-
-def _planted(rows: list[tuple[int, str, str]]) -> frozenset[str]:
-    return frozenset(name for oid, schema, name in rows if schema == "pg_catalog" and oid >= FIRST_USER_OID)
+    return raw

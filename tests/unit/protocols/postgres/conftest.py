@@ -92,7 +92,7 @@ def _relations(*entries: tuple[str, str, str]) -> dict[str, Relation]:
 
 
 CATALOGUE = CatalogueView(
-    digest="1",
+    revision=1,
     schemas={
         "public": SchemaView(
             relations=_relations(

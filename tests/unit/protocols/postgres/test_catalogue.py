@@ -11,18 +11,19 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from gatebook.model.operation import ObjectKind, ObjectRef
-from gatebook.protocols.postgres.catalogue import STARTUP, Catalogue, CatalogueFault, parse_view
+from gatebook.protocols.postgres.catalogue import STARTUP, Catalogue, CatalogueFault, parse_answer
 from gatebook.protocols.postgres.facts import FACTS_QUERY, FactsFault, parse_facts
 from gatebook.protocols.postgres.functions import KNOWN_SAFE, QUIET
 
 Rows = Sequence[Sequence[bytes | None]]
-Run = Callable[[str], Awaitable[Rows]]
+Run = Callable[[str, str, str], Awaitable[Rows]]
 
 
 def _binaries() -> Path | None:
@@ -61,8 +62,8 @@ def server() -> Iterator[str]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _rows(connection: psycopg.Connection, sql: str) -> Rows:
-    result = connection.pgconn.exec_(sql.encode())
+def _rows(connection: psycopg.Connection, sql: str, *parameters: str) -> Rows:
+    result = connection.pgconn.exec_params(sql.encode(), [parameter.encode() for parameter in parameters] or None)
     assert result.status == psycopg.pq.ExecStatus.TUPLES_OK, result.error_message
     return [[result.get_value(row, column) for column in range(result.nfields)] for row in range(result.ntuples)]
 
@@ -81,8 +82,8 @@ def run(server: str) -> Iterator[Run]:
     options = " ".join(f"-c {name}={value}" for name, value in STARTUP if name != "client_encoding")
     with psycopg.connect(server, autocommit=True, options=options, client_encoding="UTF8") as connection:
 
-        async def _run(sql: str) -> Rows:
-            return _rows(connection, sql)
+        async def _run(sql: str, *parameters: str) -> Rows:
+            return _rows(connection, sql, *parameters)
 
         yield _run
 
@@ -148,19 +149,70 @@ def test_what_is_put_into_pg_catalog_is_marked(owner: psycopg.Connection, run: R
         "CREATE SCHEMA audit",
         "CREATE TYPE mood AS ENUM ('ok')",
         "ALTER TABLE old SET SCHEMA pg_catalog",
+        "DROP TABLE old; CREATE TABLE old (nr int)",
+        "CREATE SCHEMA audit; ALTER TABLE old SET SCHEMA audit; ALTER SCHEMA audit RENAME TO audits",
+        "CREATE OPERATOR ### (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl)",
+        "DROP SCHEMA public CASCADE",
     ],
 )
 def test_notices_every_change_of_a_name(owner: psycopg.Connection, run: Run, change: str) -> None:
     owner.execute("CREATE TABLE old (id int)")
     catalogue = Catalogue()
     _refresh(catalogue, run)
-    assert not asyncio.run(catalogue.changed(run))
+    assert not _refresh(catalogue, run)
     owner.execute("SET allow_system_table_mods = on")
     owner.execute(change)
-    assert asyncio.run(catalogue.changed(run))
     assert _refresh(catalogue, run)
-    assert not asyncio.run(catalogue.changed(run))
+    assert not _refresh(catalogue, run)
+    # What was read change by change is what is read at once.
+    afresh = Catalogue()
+    _refresh(afresh, run)
+    assert replace(catalogue.view, revision=1) == afresh.view
     owner.execute("DROP TABLE IF EXISTS pg_catalog.old")
+
+
+def test_what_a_transaction_did_that_was_open_while_it_was_read_is_seen_later(
+    server: str, owner: psycopg.Connection, run: Run
+) -> None:
+    owner.execute("CREATE TABLE old (id int)")
+    catalogue = Catalogue()
+    with psycopg.connect(server) as open_one:
+        open_one.execute("CREATE TABLE early (id int); ALTER TABLE old RENAME COLUMN id TO nr")
+        owner.execute("CREATE TABLE late (id int)")
+        _refresh(catalogue, run)
+        assert set(catalogue.view.schemas["public"].relations) == {"old", "late"}
+        owner.execute("CREATE TABLE later (id int)")
+        assert _refresh(catalogue, run)
+        open_one.commit()
+    assert _refresh(catalogue, run)
+    relations = catalogue.view.schemas["public"].relations
+    assert set(relations) == {"old", "late", "later", "early"}
+    assert relations["old"].columns == ("nr",)
+
+
+def test_a_catalogue_that_is_read_from_the_start_again_and_is_the_same_is_no_change(
+    owner: psycopg.Connection, run: Run
+) -> None:
+    owner.execute("CREATE TABLE old (id int)")
+    catalogue = Catalogue()
+    _refresh(catalogue, run)
+    catalogue.forget()
+    assert not _refresh(catalogue, run)
+    owner.execute("DROP TABLE old")
+    catalogue.forget()
+    assert _refresh(catalogue, run)
+
+
+def test_refuses_a_catalogue_that_does_not_hold_what_it_counts() -> None:
+    part = '{"count":1,"oids":[],"rows":[]}'
+    kinds = "".join(f',"{kind}":{part}' for kind in ("relations", "functions", "operators", "types"))
+    answer = '{"path":"pg_catalog","horizon":700,"schemas":[],"casts":[]' + kinds + "}"
+
+    async def run(_sql: str, *_parameters: str) -> Rows:
+        return [[answer.encode()]]
+
+    with pytest.raises(CatalogueFault, match="counts"):
+        _refresh(Catalogue(), run)
 
 
 def test_temporary_objects_and_data_are_no_change(owner: psycopg.Connection, run: Run) -> None:
@@ -170,12 +222,12 @@ def test_temporary_objects_and_data_are_no_change(owner: psycopg.Connection, run
     owner.execute("CREATE TEMPORARY TABLE mine (id int)")
     owner.execute("INSERT INTO old VALUES (1)")
     owner.execute("VACUUM ANALYZE old")
-    assert not asyncio.run(catalogue.changed(run))
+    assert not _refresh(catalogue, run)
 
 
 def test_refuses_a_catalogue_read_under_another_path(owner: psycopg.Connection) -> None:
-    async def run(sql: str) -> Rows:
-        return _rows(owner, sql)
+    async def run(sql: str, *parameters: str) -> Rows:
+        return _rows(owner, sql, *parameters)
 
     with pytest.raises(CatalogueFault, match="search_path"):
         _refresh(Catalogue(), run)
@@ -184,18 +236,18 @@ def test_refuses_a_catalogue_read_under_another_path(owner: psycopg.Connection) 
 def test_refuses_an_answer_of_another_form() -> None:
     for answer in (b"", b"[]", b"{}", b'{"path":1}'):
         with pytest.raises(CatalogueFault):
-            parse_view(answer)
+            parse_answer(answer)
 
 
 def test_refuses_an_answer_beyond_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gatebook.protocols.postgres.catalogue.VIEW_BYTES", 3)
     with pytest.raises(CatalogueFault, match="larger"):
-        parse_view(b"{}  ")
+        parse_answer(b"{}  ")
 
 
 @pytest.mark.parametrize("rows", [[], [[]], [[None]], [[b"1", b"2"]], [[b"1"], [b"2"]]])
 def test_refuses_anything_but_one_value(rows: Rows) -> None:
-    async def run(_sql: str) -> Rows:
+    async def run(_sql: str, *_parameters: str) -> Rows:
         return rows
 
     with pytest.raises(CatalogueFault, match="one value"):
