@@ -61,6 +61,7 @@ fn answer(ask: &Ask) -> Answer {
             action: br#"{"accesses":[["select","relation:bench.bench.public.pgbench_accounts"]],"privileged":false,"shape":"SELECT abalance FROM pgbench_accounts WHERE aid = $1","verb":"SELECT"}"#.to_vec(),
             decision: br#"{"evaluation":"e_0123456789abcdefghjkmnpqrs","policies":["benchmark-reads-accounts"],"policy_hash":"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef","result":"allow","role":"bench"}"#.to_vec(),
             privileged: false,
+            whole: false,
             effects: Vec::new(),
         }],
         refusal: None,
@@ -98,6 +99,7 @@ fn main() {
     let mode = std::env::args().nth(1).unwrap_or_else(|| "simple".to_owned());
     let setup = Setup {
         insecure_plaintext: true,
+        bearer: None,
         cache: Arc::default(),
         epochs: Arc::default(),
         writer: Arc::from("gate"),
