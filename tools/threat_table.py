@@ -34,6 +34,7 @@ THREATS = {
     "PG-17": "start-up parameters given twice or malformed: refused before they can be read two ways",
     "PG-18": "settings, roles and replication in the start-up packet: each judged as if the client had said SET",
     "PG-19": "becoming another role: an action of its own, refused by default",
+    "PG-20": "cancel requests with a guessed or foreign key: entered, counted as failed logins, without effect",
     "PG-21": "settings that move quotes or encoding: pinned; a change is an action of its own",
     "PG-22": "comments, escapes, dollar quotes, Unicode and quoted names: read by PostgreSQL's own grammar",
     "PG-23": "text the grammar cannot read: refused, never let through unread",

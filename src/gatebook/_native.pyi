@@ -8,6 +8,7 @@ from typing import Self, final
 
 __all__ = [
     "Admission",
+    "Cancel",
     "Carrier",
     "CatalogueChanged",
     "Ended",
@@ -66,9 +67,10 @@ class PostgresConversation:
 
     Every method takes the moment (microseconds) and returns the turn's output in order, as tuples:
     ("journal", leaf, private), ("record", direction, bytes), ("client", bytes), ("upstream", bytes), and one
-    tuple per command: ("start_client_tls",), ("dial", host, port), ("start_upstream_tls", server_name),
-    ("ask", ticket, Hello | Question), ("forget", ticket), ("open_recording", session), ("register", bytes),
-    ("signal", bytes), ("errand", bytes), ("catalogue_changed", session), ("end", cause, note, Ended).
+    tuple per command: ("start_client_tls", begun), ("dial", host, port), ("start_upstream_tls", server_name),
+    ("ask", ticket, Hello | Question), ("cancel", ticket, key), ("forget", ticket), ("open_recording", session),
+    ("register", bytes), ("signal", bytes), ("errand", bytes), ("catalogue_changed", session),
+    ("end", cause, note, Ended).
     Entries are taken as written at once unless `hold_journal` is set; then `written` releases.
     """
 
@@ -76,16 +78,17 @@ class PostgresConversation:
         cls, *, insecure_plaintext: bool = False, hold_journal: bool = False, bearer: bytes | None = None
     ) -> Self: ...
     def client(self, data: bytes, at: int = 0) -> list[tuple[object, ...]]: ...
-    def client_tls(self, at: int = 0) -> list[tuple[object, ...]]: ...
+    def client_tls(self, at: int = 0, alpn: str = "") -> list[tuple[object, ...]]: ...
     def client_closed(self, at: int = 0) -> list[tuple[object, ...]]: ...
     def upstream_open(self, at: int = 0) -> list[tuple[object, ...]]: ...
-    def upstream_tls(self, at: int = 0) -> list[tuple[object, ...]]: ...
+    def upstream_tls(self, at: int = 0, end_point: bytes | None = None) -> list[tuple[object, ...]]: ...
     def upstream_failed(self, words: str, at: int = 0) -> list[tuple[object, ...]]: ...
     def upstream(self, data: bytes, at: int = 0) -> list[tuple[object, ...]]: ...
     def upstream_closed(self, at: int = 0) -> list[tuple[object, ...]]: ...
     def admit(self, ticket: int, admission: Admission, at: int = 0) -> list[tuple[object, ...]]: ...
     def refuse(self, ticket: int, refusal: Refusal, at: int = 0) -> list[tuple[object, ...]]: ...
     def answer(self, ticket: int, verdict: Verdict, at: int = 0) -> list[tuple[object, ...]]: ...
+    def note(self, ticket: int, at: int = 0) -> list[tuple[object, ...]]: ...
     def silence(self, ticket: int, at: int = 0) -> list[tuple[object, ...]]: ...
     def written(self, at: int = 0) -> list[tuple[object, ...]]: ...
     def tick(self, at: int = 0) -> list[tuple[object, ...]]: ...
@@ -128,6 +131,14 @@ class Question:
     prepared: list[tuple[bytes, bytes]]
 
 @final
+class Cancel:
+    """A connection presents a cancel key; `session` is whose it is, if anybody's. Answer with `note` or `silence`."""
+
+    ticket: int
+    peer: tuple[str, int]
+    session: str | None
+
+@final
 class Ended:
     """A connection is over."""
 
@@ -168,7 +179,7 @@ class Admission:
         session: str,
         host: str,
         port: int,
-        tls: tuple[str, str, bytes] | None,
+        tls: tuple[str, str, bytes, bytes, bytes] | None,
         account: str,
         password: bytes,
         nonce: str,
@@ -188,8 +199,12 @@ class Admission:
         names: int = 0,
         pipeline: int = 0,
         idle_us: int = 0,
+        insecure_md5: bool = False,
     ) -> Self:
-        """`tls` is (server name, `full` | `chain` | `insecure_none`, roots PEM). Zero limits mean the defaults."""
+        """`tls` is (server name, `full` | `chain` | `insecure_none`, roots, own certificate, its key); three are PEM.
+
+        Zero limits mean the defaults.
+        """
 
 @final
 class Refusal:
@@ -276,12 +291,15 @@ class Carrier:
     def desk_fd(self) -> int:
         """Readable while something waits in `drain`."""
 
-    def drain(self, most: int) -> list[Hello | Question | Ended | Forgotten | CatalogueChanged | Fault]:
+    def drain(self, most: int) -> list[Hello | Question | Cancel | Ended | Forgotten | CatalogueChanged | Fault]:
         """Take up to `most` waiting things, fair over principals, without blocking."""
 
     def admit(self, ticket: int, admission: Admission) -> None: ...
     def refuse(self, ticket: int, refusal: Refusal) -> None: ...
     def answer(self, ticket: int, verdict: Verdict) -> None: ...
+    def note(self, ticket: int) -> None:
+        """Let a cancel request through: it is in the book."""
+
     def silence(self, ticket: int) -> None: ...
     def end(self, session: str, cause: str, note: str = "") -> bool:
         """End a live session; False if it is not here."""

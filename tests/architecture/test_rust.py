@@ -13,7 +13,7 @@ RUST = ROOT / "rust"
 # DESIGN 3: the parser's C library, the journal's file, the desk's descriptor. Nothing else may say `unsafe`.
 MAY_BE_UNSAFE = {"rust/pgparse/src/sys.rs", "rust/carrier/src/journal/disk.rs", "rust/carrier/src/mailbox.rs"}
 # What the pure crate may stand on: hashing and encoding. No runtime, no sockets, no clock.
-PURE_DEPENDENCIES = {"base64", "hashbrown", "ring", "stringprep"}
+PURE_DEPENDENCIES = {"base64", "hashbrown", "md-5", "ring", "stringprep"}
 PROTOCOL_WORDS = re.compile(r"postgres|pgsql|libpq|\bSELECT\b|\bReadyForQuery\b|\bmysql\b", re.IGNORECASE)
 
 

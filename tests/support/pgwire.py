@@ -42,7 +42,7 @@ def startup(minor: int = 0, **parameters: str) -> bytes:
 
 
 def cancel(process: int, secret: bytes) -> bytes:
-    return struct.pack(">III", 16, 80877102, process) + secret
+    return struct.pack(">III", 12 + len(secret), 80877102, process) + secret
 
 
 def password(value: str) -> bytes:

@@ -44,7 +44,7 @@ def admission(**changes: Any) -> Admission:  # noqa: ANN401  the admission's own
         "scope": bytes(32),
         "principal": "agent",
         "facts_query": b"",
-        "cancel_secret": b"\x01\x02\x03\x04",
+        "cancel_secret": bytes(range(1, 33)),
         "recording_key": bytes(range(32)),
         "recording_head": b"{}\n",
         "identity": b'{"agent":{"iss":"i","sub":"a"}}',

@@ -37,6 +37,15 @@ pub struct Greeting {
     pub hello: Hello,
 }
 
+/// A connection that presents a cancel key.
+#[derive(Debug)]
+pub struct Cancelling {
+    /// Address and port of the peer.
+    pub peer: (String, u16),
+    /// The session that has the key, if any has. The key itself does not come this far.
+    pub session: Option<String>,
+}
+
 /// What a session puts to the desk.
 #[derive(Debug)]
 pub enum Asked {
@@ -44,6 +53,8 @@ pub enum Asked {
     Hello(Box<Greeting>),
     /// May this message run?
     Question(Arc<Question>),
+    /// Enter that a key was presented.
+    Cancel(Box<Cancelling>),
 }
 
 /// What Python drains.
@@ -53,6 +64,8 @@ pub enum Item {
     Hello(u64, Box<Greeting>),
     /// Answer with [`Answer::Verdict`].
     Question(u64, Arc<Question>, Parsed),
+    /// Answer with [`Answer::Noted`].
+    Cancel(u64, Box<Cancelling>),
     /// A connection is over.
     Ended(Box<Ended>),
     /// Nobody waits for this ticket any more.
@@ -73,13 +86,21 @@ enum Stage {
     Drained,
 }
 
+/// What was asked, and so which answers fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Hello,
+    Question,
+    Cancel,
+}
+
 #[derive(Debug)]
 struct Open {
     mailbox: Arc<Mailbox>,
     /// The conversation's own ticket.
     local: u64,
     key: Arc<str>,
-    is_hello: bool,
+    kind: Kind,
     stage: Stage,
 }
 
@@ -150,7 +171,7 @@ impl Desk {
         let open = self.lock().open.remove(&ticket);
         let session = admission.session.clone();
         let is_in = match open {
-            Some(open) if open.is_hello => {
+            Some(open) if open.kind == Kind::Hello => {
                 // Named before it can end, so that it never stays named after.
                 registry.name(&session, &open.mailbox);
                 let is_in = open.mailbox.answer(open.local, Answer::Admitted(Box::new(admission)));
@@ -178,8 +199,9 @@ impl Desk {
         let Some(open) = state.open.remove(&ticket) else { return false };
         drop(state);
         let fits = match &answer {
-            Answer::Admitted(_) | Answer::Refused(_) => open.is_hello,
-            Answer::Verdict(_) => !open.is_hello,
+            Answer::Admitted(_) | Answer::Refused(_) => open.kind == Kind::Hello,
+            Answer::Verdict(_) => open.kind == Kind::Question,
+            Answer::Noted => open.kind == Kind::Cancel,
             Answer::Silence => true,
         };
         open.mailbox.answer(open.local, if fits { answer } else { Answer::Silence })
@@ -204,18 +226,19 @@ impl Desk {
         state.next += 1;
         let ticket = state.next;
         let mailbox = Arc::clone(mailbox);
-        let (is_hello, begins) = match what {
-            Asked::Hello(greeting) => (true, Stage::Ready(Item::Hello(ticket, greeting))),
-            Asked::Question(question) => (false, Stage::Unparsed(question)),
+        let (kind, begins) = match what {
+            Asked::Hello(greeting) => (Kind::Hello, Stage::Ready(Item::Hello(ticket, greeting))),
+            Asked::Question(question) => (Kind::Question, Stage::Unparsed(question)),
+            Asked::Cancel(cancel) => (Kind::Cancel, Stage::Ready(Item::Cancel(ticket, cancel))),
         };
-        if is_hello {
-            state.ready.push(&key, ticket);
-            self.ring(&mut state);
-        } else {
+        if kind == Kind::Question {
             state.unparsed.push(&key, ticket);
             self.parse.notify_one();
+        } else {
+            state.ready.push(&key, ticket);
+            self.ring(&mut state);
         }
-        state.open.insert(ticket, Open { mailbox, local, key, is_hello, stage: begins });
+        state.open.insert(ticket, Open { mailbox, local, key, kind, stage: begins });
         Some(ticket)
     }
 

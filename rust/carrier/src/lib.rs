@@ -11,6 +11,7 @@ mod carrier;
 mod clock;
 mod desk;
 mod dial;
+mod end_point;
 mod errand;
 mod error;
 mod fair;
@@ -31,7 +32,7 @@ mod turn;
 
 pub use carrier::{Carrier, Options};
 pub use clock::Clock;
-pub use desk::{Asked, Desk, Greeting, Item};
+pub use desk::{Asked, Cancelling, Desk, Greeting, Item};
 pub use error::CarrierError;
 pub use listener::{ConversationMaker, ListenSpec};
 pub use parser::{ParseHook, Parsed};

@@ -21,7 +21,14 @@ struct Inner {
     next: u64,
     live: HashMap<u64, Arc<Mailbox>>,
     sessions: HashMap<String, Arc<Mailbox>>,
-    keys: HashMap<Vec<u8>, Arc<Mailbox>>,
+    keys: HashMap<Vec<u8>, Owner>,
+}
+
+/// Whom a key means.
+#[derive(Debug)]
+struct Owner {
+    session: String,
+    mailbox: Arc<Mailbox>,
 }
 
 impl Registry {
@@ -45,14 +52,20 @@ impl Registry {
         self.lock().sessions.remove(session);
     }
 
-    /// Another connection that presents `key` means this one.
-    pub(crate) fn register(&self, key: &[u8], mailbox: &Arc<Mailbox>) {
-        self.lock().keys.insert(key.to_vec(), Arc::clone(mailbox));
+    /// Another connection that presents `key` means this session.
+    pub(crate) fn register(&self, key: &[u8], session: &str, mailbox: &Arc<Mailbox>) {
+        let owner = Owner { session: session.to_owned(), mailbox: Arc::clone(mailbox) };
+        self.lock().keys.insert(key.to_vec(), owner);
+    }
+
+    /// The session that registered `key`, if any.
+    pub(crate) fn owner(&self, key: &[u8]) -> Option<String> {
+        self.lock().keys.get(key).map(|owner| owner.session.clone())
     }
 
     /// Signals the connection that registered `key`, if any.
     pub(crate) fn signal(&self, key: &[u8]) {
-        let found = self.lock().keys.get(key).map(Arc::clone);
+        let found = self.lock().keys.get(key).map(|owner| Arc::clone(&owner.mailbox));
         if let Some(mailbox) = found {
             mailbox.signal();
         }
@@ -81,7 +94,7 @@ impl Registry {
             inner.sessions.remove(session);
         }
         for key in keys {
-            if inner.keys.get(key).is_some_and(|owner| Arc::ptr_eq(owner, &mailbox)) {
+            if inner.keys.get(key).is_some_and(|owner| Arc::ptr_eq(&owner.mailbox, &mailbox)) {
                 inner.keys.remove(key);
             }
         }

@@ -17,10 +17,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::{
     CertificateError, ClientConfig, CommonState, DigitallySignedStruct, Error, RootCertStore,
-    ServerConfig, SignatureScheme,
+    ServerConfig, ServerConnection, SignatureScheme,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+use crate::end_point::end_point;
 use crate::error::CarrierError;
 use crate::pipes::Pipe;
 
@@ -51,16 +52,30 @@ pub(crate) fn server_config(
     Ok(Arc::new(config))
 }
 
-/// Handshake as server; words for the operator where it fails.
+/// Handshake as server; words for the operator where it fails. `begun` is what was read of the
+/// client's part already.
 pub(crate) async fn accept(
     pipe: Pipe,
     config: Arc<ServerConfig>,
+    begun: &[u8],
 ) -> Result<(Pipe, TlsFacts), String> {
     let Pipe::Plain(socket) = pipe else { return Err("TLS is spoken already".to_owned()) };
-    let stream =
-        TlsAcceptor::from(config).accept(socket).await.map_err(|error| error.to_string())?;
+    let handshake =
+        TlsAcceptor::from(config).accept_with(socket, |connection| take_begun(connection, begun));
+    let stream = handshake.await.map_err(|error| error.to_string())?;
     let facts = facts(stream.get_ref().1);
     Ok((Pipe::Tls(Box::new(TlsStream::Server(stream))), facts))
+}
+
+/// Gives the connection what was read already. What is wrong with it the handshake meets again: it
+/// sends the alert and fails.
+fn take_begun(connection: &mut ServerConnection, mut begun: &[u8]) {
+    while !begun.is_empty() {
+        let is_taken = connection.read_tls(&mut begun).is_ok_and(|count| count > 0);
+        if !is_taken || connection.process_new_packets().is_err() {
+            return;
+        }
+    }
 }
 
 /// Client configurations, kept by what was demanded.
@@ -95,7 +110,11 @@ impl UpstreamTls {
             TlsVerify::Chain => b"c",
             TlsVerify::Full => b"f",
         });
-        context.update(&demand.roots_pem);
+        let (chain, private) = &demand.identity_pem;
+        for part in [&demand.roots_pem, chain, private, &demand.alpn] {
+            context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            context.update(part);
+        }
         let mut key = [0; 32];
         key.copy_from_slice(context.finish().as_ref());
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,12 +136,26 @@ fn client_config(demand: &TlsDemand) -> Result<ClientConfig, String> {
         TlsVerify::Chain => Arc::new(AnyName(chain_verifier(demand, &provider)?)),
         TlsVerify::Full => chain_verifier(demand, &provider)?,
     };
-    Ok(ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth())
+        .with_custom_certificate_verifier(verifier);
+    let (chain_pem, key_pem) = &demand.identity_pem;
+    let mut config = if chain_pem.is_empty() {
+        builder.with_no_client_auth()
+    } else {
+        let chain = CertificateDer::pem_slice_iter(chain_pem)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| format!("the gate's own certificate is no PEM: {error}"))?;
+        let key = PrivateKeyDer::from_pem_slice(key_pem)
+            .map_err(|_| "the key of the gate's own certificate is no PEM".to_owned())?;
+        builder
+            .with_client_auth_cert(chain, key)
+            .map_err(|error| format!("the gate's own certificate and key do not serve: {error}"))?
+    };
+    config.alpn_protocols.extend((!demand.alpn.is_empty()).then(|| demand.alpn.clone()));
+    Ok(config)
 }
 
 fn chain_verifier(
@@ -243,6 +276,12 @@ fn facts(state: &CommonState) -> TlsFacts {
         .map(|name| name.replacen("TLS13_", "TLS_", 1))
         .unwrap_or_default();
     let peer = state.peer_certificates().and_then(|chain| chain.first());
-    let peer_sha256 = peer.map(|certificate| hex(&sha256(certificate)));
-    TlsFacts { version: version.to_owned(), cipher, peer_sha256: peer_sha256.unwrap_or_default() }
+    let alpn = String::from_utf8_lossy(state.alpn_protocol().unwrap_or_default()).into_owned();
+    TlsFacts {
+        version: version.to_owned(),
+        cipher,
+        peer_sha256: peer.map(|certificate| hex(&sha256(certificate))).unwrap_or_default(),
+        alpn,
+        end_point: peer.and_then(|certificate| end_point(certificate)).unwrap_or_default(),
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use gatebook_wire::{Ask, Cause, Command, Dial, Event, Hello, Out, TlsDemand};
 
 use crate::asks::Open;
-use crate::desk::{Asked, Greeting};
+use crate::desk::{Asked, Cancelling, Greeting};
 use crate::dial::{dial, DIAL};
 use crate::journal::Written;
 use crate::parser::PARSE_US;
@@ -109,7 +109,7 @@ impl Session {
 
     fn obey(&mut self, command: Command) -> Result<(), EvidenceFault> {
         match command {
-            Command::StartClientTls => self.start_client_tls(),
+            Command::StartClientTls(begun) => self.start_client_tls(begun),
             Command::Dial(to) => self.start_dial(to),
             Command::StartUpstreamTls(demand) => self.start_upstream_tls(demand),
             Command::Ask(local, ask) => {
@@ -125,7 +125,7 @@ impl Session {
                 self.recording = Some(opened.map_err(EvidenceFault::recording)?);
             }
             Command::Register(key) => {
-                self.shared.registry.register(&key, &self.mailbox);
+                self.shared.registry.register(&key, &self.name, &self.mailbox);
                 self.keys.push(key);
             }
             Command::Signal(key) => self.shared.registry.signal(&key),
@@ -140,11 +140,11 @@ impl Session {
         Ok(())
     }
 
-    fn start_client_tls(&mut self) {
+    fn start_client_tls(&mut self, begun: Vec<u8>) {
         let config = self.tls.clone();
         self.client.start_on_pipe(HANDSHAKE, |pipe| async move {
             let config = config.ok_or("this listener has no certificate")?;
-            tls::accept(pipe, config).await.map(|(pipe, facts)| Opened::Tls(pipe, facts))
+            tls::accept(pipe, config, &begun).await.map(|(pipe, facts)| Opened::Tls(pipe, facts))
         });
     }
 
@@ -198,6 +198,12 @@ impl Session {
             Ask::Question(question) => {
                 let key = format!("principal {}", question.principal);
                 (key, Asked::Question(Arc::new(*question)), true)
+            }
+            Ask::Cancel(key) => {
+                let ip = self.peer.ip().to_string();
+                let session = self.shared.registry.owner(&key);
+                let peer = (ip.clone(), self.peer.port());
+                (format!("peer {ip}"), Asked::Cancel(Box::new(Cancelling { peer, session })), false)
             }
         }
     }

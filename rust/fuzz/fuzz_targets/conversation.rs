@@ -193,6 +193,7 @@ fn answer(ask: &Ask) -> Answer {
     let question = match ask {
         Ask::Hello(_) => return Answer::Admitted(Box::new(admission())),
         Ask::Question(question) => question,
+        Ask::Cancel(_) => return Answer::Noted,
     };
     let refusal = question.text.contains(&b'x').then(|| Refusal {
         sqlstate: "42501".to_owned(),
@@ -226,12 +227,13 @@ fn admission() -> Admission {
         tls: None,
         account: "reader".to_owned(),
         password: Vec::new(),
+        insecure_md5: false,
         nonce: "0123456789abcdefgh".to_owned(),
         startup: vec![("database".to_owned(), "shop".to_owned())],
         scope: [0; 32],
         principal: "p".to_owned(),
         facts_query: Vec::new(),
-        cancel_secret: [1, 2, 3, 4],
+        cancel_secret: [7; 32],
         recording_key: [7; 32],
         recording_head: Vec::new(),
         identity: b"{}".to_vec(),

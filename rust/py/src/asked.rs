@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gatebook_carrier::{Greeting, Item, Parsed};
+use gatebook_carrier::{Cancelling, Greeting, Item, Parsed};
 use gatebook_wire as wire;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -133,6 +133,21 @@ impl Question {
     }
 }
 
+/// A connection presents a cancel key; `session` is whose it is, if anybody's.
+#[pyclass(frozen, get_all, module = "gatebook._native")]
+pub(crate) struct Cancel {
+    ticket: u64,
+    peer: (String, u16),
+    session: Option<String>,
+}
+
+impl Cancel {
+    pub(crate) fn new(ticket: u64, cancelling: Cancelling) -> Self {
+        let Cancelling { peer, session } = cancelling;
+        Self { ticket, peer, session }
+    }
+}
+
 /// A connection is over.
 #[pyclass(frozen, get_all, module = "gatebook._native")]
 pub(crate) struct Ended {
@@ -178,6 +193,9 @@ pub(crate) fn object(py: Python<'_>, item: Item) -> PyResult<Py<PyAny>> {
         Item::Hello(ticket, greeting) => Py::new(py, Hello::new(ticket, *greeting))?.into_any(),
         Item::Question(ticket, asked, parsed) => {
             Py::new(py, Question::new(ticket, asked, parsed))?.into_any()
+        }
+        Item::Cancel(ticket, cancelling) => {
+            Py::new(py, Cancel::new(ticket, *cancelling))?.into_any()
         }
         Item::Ended(ended) => Py::new(py, Ended::from(*ended))?.into_any(),
         Item::Forgotten(ticket) => Py::new(py, Forgotten { ticket })?.into_any(),

@@ -23,7 +23,7 @@ use crate::values::{Admission, Refusal, Verdict};
 /// LIMIT: connections at once that have not logged in; each holds a socket and a few KiB.
 const BEFORE_LOGIN: usize = 1000;
 /// ALPN name of PostgreSQL (registered with IANA; libpq 17 sends it).
-const POSTGRES_ALPN: &[&[u8]] = &[b"postgresql"];
+pub(crate) const POSTGRES_ALPN: &[u8] = b"postgresql";
 
 /// Sockets, TLS and threads. Drives one conversation per connection and asks the desk.
 #[pyclass(frozen, module = "gatebook._native")]
@@ -86,7 +86,7 @@ impl Carrier {
             return Err(native("a listener without certificate needs `insecure_plaintext`"));
         }
         let (alpn, make) = match protocol {
-            "postgres" => (POSTGRES_ALPN, self.postgres(insecure_plaintext, bearer)),
+            "postgres" => (&[POSTGRES_ALPN][..], self.postgres(insecure_plaintext, bearer)),
             _ => return Err(native("the protocol is `postgres`")),
         };
         let (certificate, key) = (certificate.to_vec(), key.to_vec());
@@ -118,6 +118,11 @@ impl Carrier {
     fn answer(&self, py: Python<'_>, ticket: u64, verdict: &Verdict) {
         let verdict = Arc::clone(&verdict.0);
         py.detach(|| self.driver.answer(ticket, Answer::Verdict(verdict)));
+    }
+
+    /// A cancel request is in the book.
+    fn note(&self, py: Python<'_>, ticket: u64) {
+        py.detach(|| self.driver.answer(ticket, Answer::Noted));
     }
 
     fn silence(&self, py: Python<'_>, ticket: u64) {

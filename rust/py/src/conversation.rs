@@ -69,9 +69,10 @@ impl PostgresConversation {
         self.turn(py, Event::ClientBytes(data), at)
     }
 
-    #[pyo3(signature = (at = 0))]
-    fn client_tls<'py>(&self, py: Python<'py>, at: u64) -> Turn<'py> {
-        self.turn(py, Event::ClientTls(tls_facts()), at)
+    #[pyo3(signature = (at = 0, alpn = ""))]
+    fn client_tls<'py>(&self, py: Python<'py>, at: u64, alpn: &str) -> Turn<'py> {
+        let facts = TlsFacts { alpn: alpn.to_owned(), ..tls_facts() };
+        self.turn(py, Event::ClientTls(facts), at)
     }
 
     #[pyo3(signature = (at = 0))]
@@ -84,9 +85,10 @@ impl PostgresConversation {
         self.turn(py, Event::UpstreamOpen, at)
     }
 
-    #[pyo3(signature = (at = 0))]
-    fn upstream_tls<'py>(&self, py: Python<'py>, at: u64) -> Turn<'py> {
-        self.turn(py, Event::UpstreamTls(tls_facts()), at)
+    #[pyo3(signature = (at = 0, end_point = None))]
+    fn upstream_tls<'py>(&self, py: Python<'py>, at: u64, end_point: Option<&[u8]>) -> Turn<'py> {
+        let end_point = end_point.unwrap_or_default().to_vec();
+        self.turn(py, Event::UpstreamTls(TlsFacts { end_point, ..tls_facts() }), at)
     }
 
     #[pyo3(signature = (words, at = 0))]
@@ -128,6 +130,11 @@ impl PostgresConversation {
     fn answer<'py>(&self, py: Python<'py>, ticket: u64, verdict: &Verdict, at: u64) -> Turn<'py> {
         let answer = Answer::Verdict(Arc::clone(&verdict.0));
         self.turn(py, Event::Answered(ticket, answer), at)
+    }
+
+    #[pyo3(signature = (ticket, at = 0))]
+    fn note<'py>(&self, py: Python<'py>, ticket: u64, at: u64) -> Turn<'py> {
+        self.turn(py, Event::Answered(ticket, Answer::Noted), at)
     }
 
     #[pyo3(signature = (ticket, at = 0))]
@@ -247,7 +254,9 @@ impl Driven {
 
 fn tuple(py: Python<'_>, command: Command) -> PyResult<Bound<'_, PyTuple>> {
     match command {
-        Command::StartClientTls => ("start_client_tls",).into_pyobject(py),
+        Command::StartClientTls(begun) => {
+            ("start_client_tls", PyBytes::new(py, &begun)).into_pyobject(py)
+        }
         Command::Dial(dial) => ("dial", dial.host, dial.port).into_pyobject(py),
         Command::StartUpstreamTls(demand) => {
             ("start_upstream_tls", demand.server_name).into_pyobject(py)
@@ -259,6 +268,9 @@ fn tuple(py: Python<'_>, command: Command) -> PyResult<Bound<'_, PyTuple>> {
         Command::Ask(ticket, Ask::Question(question)) => {
             let parsed = parse(&question);
             ("ask", ticket, Question::new(ticket, Arc::new(*question), parsed)).into_pyobject(py)
+        }
+        Command::Ask(ticket, Ask::Cancel(key)) => {
+            ("cancel", ticket, PyBytes::new(py, &key)).into_pyobject(py)
         }
         Command::Forget(ticket) => ("forget", ticket).into_pyobject(py),
         Command::OpenRecording { session, .. } => ("open_recording", session).into_pyobject(py),
@@ -285,5 +297,5 @@ fn moment(at_us: u64) -> Moment {
 /// Facts of a handshake that never was.
 fn tls_facts() -> TlsFacts {
     let cipher = "TLS_AES_256_GCM_SHA384".to_owned();
-    TlsFacts { version: "TLSv1.3".to_owned(), cipher, peer_sha256: String::new() }
+    TlsFacts { version: "TLSv1.3".to_owned(), cipher, ..TlsFacts::default() }
 }

@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _native {
     #[pymodule_export]
-    use super::asked::{CatalogueChanged, Ended, Fault, Forgotten, Hello, Question};
+    use super::asked::{Cancel, CatalogueChanged, Ended, Fault, Forgotten, Hello, Question};
     #[pymodule_export]
     use super::carrier::Carrier;
     #[pymodule_export]

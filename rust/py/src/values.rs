@@ -6,10 +6,11 @@ use std::sync::Arc;
 use gatebook_wire as wire;
 use pyo3::prelude::*;
 
+use crate::carrier::POSTGRES_ALPN;
 use crate::error::native;
 
-/// A server name, how far to verify, and trusted roots.
-type Tls<'a> = (String, String, &'a [u8]);
+/// A server name, how far to verify, and trusted roots; then the gate's own certificate and key.
+type Tls<'a> = (String, String, &'a [u8], &'a [u8], &'a [u8]);
 
 /// Consent to a session; see `rust/wire/src/seam.rs` for each field. Times in microseconds.
 #[pyclass(frozen, module = "gatebook._native")]
@@ -22,7 +23,7 @@ impl Admission {
         *, session, host, port, tls, account, password, nonce, startup, scope, principal,
         facts_query, cancel_secret, recording_key, recording_head, identity, source, place,
         ends_at_us = 0, statement_bytes = 0, message_bytes = 0, names = 0, pipeline = 0,
-        idle_us = 0
+        idle_us = 0, insecure_md5 = false
     ))]
     #[allow(clippy::too_many_arguments)] // keyword-only, one per field of the seam
     fn new(
@@ -49,6 +50,7 @@ impl Admission {
         names: u32,
         pipeline: u32,
         idle_us: u64,
+        insecure_md5: bool,
     ) -> PyResult<Self> {
         let is_id = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if session.is_empty() || session.len() > 64 || !session.bytes().all(is_id) {
@@ -69,6 +71,7 @@ impl Admission {
             tls: tls.map(demand).transpose()?,
             account,
             password: password.to_vec(),
+            insecure_md5,
             nonce,
             startup,
             scope: sized(scope, "scope")?,
@@ -89,6 +92,9 @@ impl Admission {
 impl Drop for Admission {
     fn drop(&mut self) {
         wipe(&mut self.0.password);
+        if let Some(tls) = &mut self.0.tls {
+            wipe(&mut tls.identity_pem.1);
+        }
         wipe(&mut self.0.recording_key);
     }
 }
@@ -186,14 +192,20 @@ impl Verdict {
     }
 }
 
-fn demand((server_name, verify, roots): Tls<'_>) -> PyResult<wire::TlsDemand> {
+fn demand((server_name, verify, roots, chain, key): Tls<'_>) -> PyResult<wire::TlsDemand> {
     let verify = match verify.as_str() {
         "full" => wire::TlsVerify::Full,
         "chain" => wire::TlsVerify::Chain,
         "insecure_none" => wire::TlsVerify::InsecureNone,
         _ => return Err(native("TLS is verified `full`, `chain` or `insecure_none`")),
     };
-    Ok(wire::TlsDemand { server_name, verify, roots_pem: roots.to_vec() })
+    Ok(wire::TlsDemand {
+        server_name,
+        verify,
+        roots_pem: roots.to_vec(),
+        identity_pem: (chain.to_vec(), key.to_vec()),
+        alpn: POSTGRES_ALPN.to_vec(),
+    })
 }
 
 fn effect((kind, name): (String, String)) -> PyResult<wire::Effect> {

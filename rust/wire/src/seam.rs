@@ -63,6 +63,8 @@ pub enum Answer {
     Refused(Refusal),
     /// To `Question`.
     Verdict(Arc<Verdict>),
+    /// To `Cancel`: it is in the book and may be carried out.
+    Noted,
     /// The desk was slow, raised or is gone: treated as a refusal.
     Silence,
 }
@@ -76,6 +78,11 @@ pub struct TlsFacts {
     pub cipher: String,
     /// SHA-256 of the peer's end-entity certificate, lower-case hex; empty if it gave none.
     pub peer_sha256: String,
+    /// The protocol's name as both sides agreed on it (ALPN); empty if the peer named none.
+    pub alpn: String,
+    /// The peer's certificate under the hash of its own signature, for the channel binding
+    /// `tls-server-end-point` (RFC 5929, section 4.1); empty where that hash is not known.
+    pub end_point: Vec<u8>,
 }
 
 /// How the upstream's certificate is checked.
@@ -90,7 +97,7 @@ pub enum TlsVerify {
 }
 
 /// Upstream TLS as admission demands it. Absent means plaintext.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TlsDemand {
     /// Name sent as SNI and checked under [`TlsVerify::Full`].
     pub server_name: String,
@@ -98,6 +105,24 @@ pub struct TlsDemand {
     pub verify: TlsVerify,
     /// Trusted roots, PEM; empty means the public roots compiled in.
     pub roots_pem: Vec<u8>,
+    /// Certificate chain and private key that the gate shows, PEM; both empty where it has none.
+    pub identity_pem: (Vec<u8>, Vec<u8>),
+    /// What the protocol is called (ALPN).
+    pub alpn: Vec<u8>,
+}
+
+impl TlsDemand {
+    /// The same without the gate's private key: for connections that carry no login.
+    #[must_use]
+    pub fn without_identity(self) -> Self {
+        Self { identity_pem: Default::default(), ..self }
+    }
+}
+
+impl std::fmt::Debug for TlsDemand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TlsDemand({}, {:?})", self.server_name, self.verify)
+    }
 }
 
 /// Where to dial.
@@ -152,6 +177,9 @@ pub struct Admission {
     pub account: String,
     /// Upstream password; empty when the account has none.
     pub password: Vec<u8>,
+    /// Answer a server that asks for an md5 hash of the password: the hash is as good as the
+    /// password to whoever sees it, and is soon guessed.
+    pub insecure_md5: bool,
     /// 18 or more unpredictable ASCII characters for SCRAM, without comma.
     pub nonce: String,
     /// Startup parameters for the upstream, in order, without `user`.
@@ -162,8 +190,9 @@ pub struct Admission {
     pub principal: String,
     /// The constant statement that reads the facts of the session; empty asks for none.
     pub facts_query: Vec<u8>,
-    /// The secret half of the cancel key shown to the client (4 bytes).
-    pub cancel_secret: [u8; 4],
+    /// The secret half of the cancel key shown to the client: all of it from protocol 3.2 on, the
+    /// first four bytes before.
+    pub cancel_secret: [u8; 32],
     /// Key of recording and private parts.
     pub recording_key: [u8; 32],
     /// Wrapped `recording_key` and manifest head, written beside the recording; opaque here.
@@ -313,6 +342,9 @@ pub enum Ask {
     Hello(Box<Hello>),
     /// May this message run?
     Question(Box<Question>),
+    /// A connection presents a cancel key. It is entered before anything comes of it, whether a
+    /// session has that key or none.
+    Cancel(Vec<u8>),
 }
 
 /// Why a session ended. The text is the stable word of `docs/spec/entry.md`.
@@ -371,8 +403,9 @@ pub struct Errand {
 /// What the driver is to do, besides bytes, batch and frames.
 #[derive(Debug)]
 pub enum Command {
-    /// Send what is for the client, then speak TLS with it as server.
-    StartClientTls,
+    /// Send what is for the client, then speak TLS with it as server. The bytes are the beginning
+    /// of its handshake that was read already.
+    StartClientTls(Vec<u8>),
     /// Open the upstream connection.
     Dial(Dial),
     /// Send what is for the upstream, then speak TLS with it as client.

@@ -211,6 +211,10 @@ class AccountSettings:
     password: SecretRef | None = setting(
         values.reference, "Its password; absent where the target asks for none.", default=None
     )
+    certificate: Path | None = setting(
+        values.path, "Client certificate that the target asks for, with its chain, PEM.", default=None
+    )
+    certificate_key: SecretRef | None = setting(values.reference, "Private key of that certificate.", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +226,10 @@ class RoleSettings:
     password: SecretRef | None = setting(
         values.reference, "The account's password; absent where the target asks for none.", default=None
     )
+    certificate: Path | None = setting(
+        values.path, "Client certificate that the target asks for, with its chain, PEM.", default=None
+    )
+    certificate_key: SecretRef | None = setting(values.reference, "Private key of that certificate.", default=None)
     groups: tuple[str, ...] = setting(values.texts, "Groups whose members have this role.")
 
 
@@ -246,6 +254,11 @@ class TargetSettings:
     )
     tls_roots: Path | None = setting(
         values.path, "Root certificates for the target's certificate, PEM; the public ones if absent.", default=None
+    )
+    insecure_md5: bool = setting(
+        values.boolean,
+        "Answer a target that asks for an md5 hash of the password. Whoever sees the hash can use it as the password.",
+        default=False,
     )
     catalogue: AccountSettings | None = setting(
         values.table(AccountSettings),

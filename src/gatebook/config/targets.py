@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gatebook.config.secrets import ConfigFault, SecretRef, Secrets
-from gatebook.config.settings import TargetSettings
+from gatebook.config.secrets import ConfigFault, Secrets
+from gatebook.config.settings import AccountSettings, RoleSettings, TargetSettings
 from gatebook.model.errors import quoted
 from gatebook.model.ids import RoleName, TargetName
 from gatebook.model.target import Account, Address, Role, Target
@@ -25,11 +25,9 @@ def resolve_target(settings: TargetSettings, secrets: Secrets) -> Target:
         tls=settings.tls,
         tls_roots=b"" if settings.tls_roots is None else read_pem(settings.tls_roots),
         database=settings.database,
-        roles=tuple(
-            Role(RoleName(role.name), _account(role.account, role.password, secrets), role.groups)
-            for role in settings.roles
-        ),
-        catalogue=None if catalogue is None else _account(catalogue.account, catalogue.password, secrets),
+        roles=tuple(Role(RoleName(role.name), _account(role, secrets), role.groups) for role in settings.roles),
+        catalogue=None if catalogue is None else _account(catalogue, secrets),
+        insecure_md5=settings.insecure_md5,
         labels=settings.labels,
     )
 
@@ -46,5 +44,16 @@ def read_pem(path: Path) -> bytes:
     return content
 
 
-def _account(name: str, password: SecretRef | None, secrets: Secrets) -> Account:
-    return Account(name, None if password is None else secrets.read(password))
+def _account(settings: AccountSettings | RoleSettings, secrets: Secrets) -> Account:
+    """ConfigFault if only one of certificate and key is there, or one cannot be read."""
+    certificate, key = settings.certificate, settings.certificate_key
+    if (certificate is None) != (key is None):
+        raise ConfigFault(
+            f"account {quoted(settings.account)} has only one of `certificate` and `certificate_key`", "give both"
+        )
+    return Account(
+        settings.account,
+        None if settings.password is None else secrets.read(settings.password),
+        b"" if certificate is None else read_pem(certificate),
+        None if key is None else secrets.read(key),
+    )

@@ -90,6 +90,14 @@ def authn_counted(
     return _leaf(stamp, "authn.counted", members)
 
 
+def cancel(stamp: Stamp, *, result: str, source: Leaf, session: str = "") -> bytes:
+    """Say that somebody asked to cancel what a session runs: `sent` to the target, `unknown` key, or `throttled`."""
+    members: Leaf = {"result": result, "source": source}
+    if session:
+        members["session"] = session
+    return _leaf(stamp, "cancel", members)
+
+
 def policy_loaded(stamp: Stamp, *, digest: str, files: Iterable[str], previous: str = "") -> bytes:
     """Say that this policy set decides from now on."""
     return _leaf(stamp, "policy.loaded", _loaded(digest, files, previous))

@@ -47,6 +47,7 @@ EVENTS: tuple[EventKind, ...] = (
         _names("result checks claimed source"),
         _names("failed credential identity target admitted refusal token"),
     ),
+    EventKind("cancel", "gate", _names("result source"), _names("session")),
     EventKind("authn.counted", "gate", _names("source failures checks seconds")),
     EventKind("session.start", "conversation", _names("recording upstream parameters"), in_session=True),
     EventKind("operation.intent", "conversation", _OPERATION, _DECIDED, in_session=True),

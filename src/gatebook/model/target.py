@@ -38,6 +38,9 @@ class Account:
 
     name: str
     password: Secret | None
+    certificate: bytes = b""
+    """Certificate chain that the gate shows for it, PEM; empty where the target asks for none."""
+    certificate_key: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Target:
     roles: tuple[Role, ...]
     catalogue: Account | None = None
     any_database: bool = False
+    insecure_md5: bool = False
     labels: tuple[tuple[str, str], ...] = field(default=())
 
     def database_for(self, asked: str) -> str:

@@ -3,6 +3,7 @@
 
 from gatebook._native import (
     Admission,
+    Cancel,
     Carrier,
     CatalogueChanged,
     Ended,
@@ -19,6 +20,7 @@ from gatebook._native import (
 
 __all__ = [
     "Admission",
+    "Cancel",
     "Carrier",
     "CatalogueChanged",
     "Ended",

@@ -8,6 +8,7 @@ through the gate. While it cannot be read its view is empty: no name resolves, w
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ import asyncpg
 import structlog
 
 from gatebook.model.errors import UpstreamFault
+from gatebook.model.secret import Secret
 from gatebook.model.target import Account, Target, TlsMode
 from gatebook.protocols.postgres.catalogue import STARTUP, Catalogue, CatalogueView
 from gatebook.serve.tasks import Tasks
@@ -141,14 +143,14 @@ async def connect(
         user=account.name,
         password=account.password.reveal().decode() if account.password else None,
         database=database,
-        ssl=tls_context(target),
+        ssl=tls_context(target, account),
         timeout=CONNECT_S,
         server_settings={"application_name": "gatebook", **settings},
     )
 
 
-def tls_context(target: Target) -> ssl.SSLContext | bool:
-    """TLS as the target's settings demand; False for plaintext."""
+def tls_context(target: Target, account: Account) -> ssl.SSLContext | bool:
+    """TLS as the target's settings demand, with the account's certificate; False for plaintext."""
     if target.tls is TlsMode.DISABLE:
         return False
     roots = target.tls_roots.decode() or None
@@ -156,4 +158,16 @@ def tls_context(target: Target) -> ssl.SSLContext | bool:
     context.check_hostname = target.tls is TlsMode.VERIFY_FULL
     if target.tls is TlsMode.INSECURE_REQUIRE:
         context.verify_mode = ssl.CERT_NONE
+    if account.certificate and account.certificate_key:
+        _show(context, account.certificate, account.certificate_key)
     return context
+
+
+def _show(context: ssl.SSLContext, certificate: bytes, key: Secret) -> None:
+    """Load a certificate and its key, which the library takes from a file only: one that has no name and no disk."""
+    descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, certificate + b"\n" + key.reveal())
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)

@@ -12,6 +12,9 @@ from gatebook.model.secret import Secret
 from gatebook.protocols.postgres.handler import Fresh
 from gatebook.vault.keys import KEY_BYTES, NONCE_BYTES, KeyEncryptionKey
 
+# All of it is shown from protocol 3.2 on, four bytes before.
+CANCEL_SECRET_BYTES = 32
+
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32: no letters that look like digits
 _TIME_CHARACTERS = 10
 _RANDOM_CHARACTERS = 16  # 80 bits
@@ -29,7 +32,7 @@ def fresh_session(key: KeyEncryptionKey, session_s: int) -> Fresh:
     return Fresh(
         session=session,
         nonce=secrets.token_urlsafe(24),
-        cancel_secret=secrets.token_bytes(4),
+        cancel_secret=secrets.token_bytes(CANCEL_SECRET_BYTES),
         recording_key=recording_key,
         recording_head=key.wrap(session, recording_key, secrets.token_bytes(NONCE_BYTES)),
         ends_at_us=(time.time_ns() // 1000) + session_s * 1_000_000,

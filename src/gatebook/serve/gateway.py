@@ -23,6 +23,7 @@ from gatebook.model.ids import WriterId
 from gatebook.model.principal import Principal
 from gatebook.model.secret import Secret
 from gatebook.native.carrier import (
+    Cancel,
     Carrier,
     CatalogueChanged,
     Ended,
@@ -36,6 +37,7 @@ from gatebook.native.carrier import (
 from gatebook.native.pure import Admission, Refusal
 from gatebook.protocols.postgres.handler import Arrival, Limits, Welcome, judge, receive, turn_away
 from gatebook.protocols.postgres.refusals import render
+from gatebook.serve.cancels import Cancels
 from gatebook.serve.catalogues import Catalogues, DatabaseCatalogue
 from gatebook.serve.fresh import fresh_evaluation, fresh_session, now
 from gatebook.serve.keys import TokenKeys
@@ -100,6 +102,7 @@ class Gateway:
         self.rules = rules
         self._tokens = tokens
         self._logins = Logins(plan.login_wait_s)
+        self._cancels = Cancels(self._logins, self._write, self._stamp, time.monotonic)
         self._journal = journal
         self._key = key
         self._plan = plan
@@ -156,6 +159,8 @@ class Gateway:
                     self._tasks.start("welcome", self._welcome(item))
                 case Question():
                     self._tasks.start("decide", self._decide(item))
+                case Cancel():
+                    self._tasks.start("cancel", self._cancel(item))
                 case Ended():
                     self._tasks.start("ended", self._ended(item))
                 case CatalogueChanged():
@@ -226,6 +231,17 @@ class Gateway:
             self.carrier.silence(question.ticket)
             return
         self.carrier.answer(question.ticket, verdict)
+
+    async def _cancel(self, cancel: Cancel) -> None:
+        try:
+            is_good = await self._cancels.is_good(cancel)
+        except NativeError as fault:
+            _log.error("evidence cannot be written", fault=str(fault))
+            is_good = False
+        if is_good:
+            self.carrier.note(cancel.ticket)
+        else:
+            self.carrier.silence(cancel.ticket)
 
     async def _ended(self, ended: Ended) -> None:
         live = self._live.pop(ended.session, None)

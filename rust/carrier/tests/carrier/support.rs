@@ -106,7 +106,7 @@ impl Relay {
         match (self.state, bytes.first()) {
             (State::Start, Some(b'S')) => {
                 Self::say(out, "S");
-                out.commands.push(Command::StartClientTls);
+                out.commands.push(Command::StartClientTls(Vec::new()));
             }
             (State::Start, Some(b'H')) => {
                 self.state = State::Waiting;
@@ -155,7 +155,9 @@ impl Relay {
                 let held = std::mem::take(&mut self.held);
                 self.forward(&held, at, out);
             }
-            Answer::Refused(_) | Answer::Silence => self.end(Cause::of("silence"), out),
+            Answer::Refused(_) | Answer::Noted | Answer::Silence => {
+                self.end(Cause::of("silence"), out);
+            }
         }
     }
 
@@ -364,12 +366,13 @@ pub fn admission(session: &str, port: u16, tls: Option<TlsDemand>) -> Admission 
         tls,
         account: String::new(),
         password: Vec::new(),
+        insecure_md5: false,
         nonce: String::new(),
         startup: Vec::new(),
         scope: [0; 32],
         principal: String::new(),
         facts_query: Vec::new(),
-        cancel_secret: [0; 4],
+        cancel_secret: [0; 32],
         recording_key: [7; 32],
         recording_head: Vec::new(),
         identity: Vec::new(),

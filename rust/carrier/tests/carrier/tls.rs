@@ -64,7 +64,13 @@ fn secure_echo(certificate: &Certificate) -> u16 {
 }
 
 fn demand(name: &str, verify: TlsVerify, roots: &[u8]) -> TlsDemand {
-    TlsDemand { server_name: name.to_owned(), verify, roots_pem: roots.to_vec() }
+    TlsDemand {
+        server_name: name.to_owned(),
+        verify,
+        roots_pem: roots.to_vec(),
+        identity_pem: Default::default(),
+        alpn: Vec::new(),
+    }
 }
 
 /// What a client hears that is let in under this demand.

@@ -75,10 +75,11 @@ impl Postgres {
             &login.server_version,
         );
         evidence.start(&login.admission.startup, &facts, at, out);
-        let mut shown = [0; 8];
-        shown[..4].copy_from_slice(process);
-        shown[4..].copy_from_slice(&login.admission.cancel_secret);
-        out.commands.push(Command::Register(shown.to_vec()));
+        let secret = &login.admission.cancel_secret;
+        let length = if self.has_long_key { secret.len() } else { 4 };
+        let mut shown = process.to_vec();
+        shown.extend_from_slice(secret.get(..length).unwrap_or_default());
+        out.commands.push(Command::Register(shown.clone()));
 
         let mut words = login::AUTHENTICATED.to_vec();
         words.extend_from_slice(&login.greeting);

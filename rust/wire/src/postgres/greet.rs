@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The client before it is known: packets without a type byte, then one password.
+//!
+//! SPEC: PostgreSQL 18 documentation, "Message Flow" (start-up, "SSL Session Encryption" with
+//! direct TLS and ALPN, "Canceling Requests in Progress"), "Protocol Versions".
 
 use super::login::{self, Packet};
 use super::message::{self, Framed, Reader};
@@ -9,21 +12,33 @@ use super::{Phase, Postgres};
 use crate::proof::Cleared;
 use crate::seam::{Ask, Cause, Command, Hello, Moment, Out, TlsFacts};
 
+/// The name that a client of direct TLS must agree on (registered with IANA).
+const ALPN: &str = "postgresql";
+/// First byte of a TLS handshake record (RFC 8446, section 5.1). A packet begins with its length,
+/// whose first byte is 0.
+const TLS_HANDSHAKE: u8 = 0x16;
+
 impl Postgres {
     pub(super) fn serve_packet(&mut self, rest: &[u8], at: Moment, out: &mut Out) -> Option<usize> {
         let Phase::Start { tls } = &mut self.phase else { return None };
+        if tls.is_none() && rest.first() == Some(&TLS_HANDSHAKE) {
+            out.commands.push(Command::StartClientTls(rest.to_vec()));
+            self.phase = Phase::ClientHandshake { direct: true };
+            return Some(rest.len());
+        }
         let (packet, length) = login::packet(rest);
         match packet {
             Packet::NeedMore => return None,
             Packet::Ssl if tls.is_none() => {
                 out.send_client(Cleared::own_words(b"S"));
-                out.commands.push(Command::StartClientTls);
-                self.phase = Phase::ClientHandshake;
+                out.commands.push(Command::StartClientTls(Vec::new()));
+                self.phase = Phase::ClientHandshake { direct: false };
             }
             Packet::Gssenc if tls.is_none() => out.send_client(Cleared::own_words(b"N")),
             Packet::Cancel(key) => {
-                out.commands.push(Command::Signal(key.to_vec()));
-                self.finish(&Cause::of("cancel request"), at, out);
+                self.ticket += 1;
+                out.commands.push(Command::Ask(self.ticket, Ask::Cancel(key.clone())));
+                self.phase = Phase::Cancelling { ticket: self.ticket, key };
             }
             Packet::Startup(..) if tls.is_none() && !self.setup.insecure_plaintext => {
                 let words = "the gate asks for a password only inside TLS";
@@ -52,6 +67,18 @@ impl Postgres {
         Some(length)
     }
 
+    /// The client's handshake is done. Without the name, what came directly might be meant for a
+    /// server of another protocol that an attacker led here (ALPACA).
+    pub(super) fn secured(&mut self, facts: TlsFacts, at: Moment, out: &mut Out) {
+        let Phase::ClientHandshake { direct } = self.phase else { return };
+        let is_named = facts.alpn == ALPN;
+        self.phase = Phase::Start { tls: Some(facts) };
+        if direct && !is_named {
+            let words = "direct TLS without the protocol's name (ALPN `postgresql`)";
+            self.end_with_words("protocol.malformed", "protocol violation", words, at, out);
+        }
+    }
+
     pub(super) fn start_up(
         &mut self,
         tls: Option<TlsFacts>,
@@ -64,9 +91,11 @@ impl Postgres {
             .map(|(name, _)| name.as_str())
             .filter(|name| name.starts_with("_pq_."))
             .collect();
-        if minor > 0 || !unknown.is_empty() {
-            out.send_client(Cleared::own_words(&login::negotiate(&unknown)));
+        let spoken = minor.min(login::MINOR);
+        if spoken < minor || !unknown.is_empty() {
+            out.send_client(Cleared::own_words(&login::negotiate(spoken, &unknown)));
         }
+        self.has_long_key = spoken >= login::LONG_KEYS;
         parameters.retain(|(name, _)| !name.starts_with("_pq_."));
         if self.setup.bearer.is_some() {
             out.send_client(Cleared::own_words(&oauth::offer()));

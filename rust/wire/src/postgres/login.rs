@@ -5,12 +5,15 @@
 //! No password is asked for outside TLS, and nothing may lie behind an `SSLRequest` or its answer
 //! in the same bytes: an attacker in the path could have put it there.
 
+use md5::{Digest, Md5};
+
 use super::message::{
     self, put, put_packet, put_text, Diagnostics, Message, Reader, CANCEL_REQUEST, GSSENC_REQUEST,
     SSL_REQUEST,
 };
-use super::scram::Scram;
-use crate::seam::{Admission, TlsFacts};
+use super::scram::{self, Binding, Scram};
+use crate::entry::hex;
+use crate::seam::{Admission, TlsFacts, TlsVerify};
 
 /// A packet before the start-up is over.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,8 +24,8 @@ pub enum Packet {
     Ssl,
     /// `GSSENCRequest`.
     Gssenc,
-    /// `CancelRequest` with the key that follows.
-    Cancel([u8; 8]),
+    /// `CancelRequest` with the key that follows: process id and secret.
+    Cancel(Vec<u8>),
     /// `StartupMessage`: minor version and parameters in their order.
     Startup(u16, Vec<(String, String)>),
     /// A protocol that is not 3.x.
@@ -44,10 +47,10 @@ pub fn packet(buffer: &[u8]) -> (Packet, usize) {
     let parsed = match code {
         SSL_REQUEST if reader.0.is_empty() => Packet::Ssl,
         GSSENC_REQUEST if reader.0.is_empty() => Packet::Gssenc,
-        CANCEL_REQUEST => match <[u8; 8]>::try_from(reader.0) {
-            Ok(key) => Packet::Cancel(key),
-            Err(_) => Packet::Malformed("cancel request with a key of an invalid length"),
-        },
+        CANCEL_REQUEST if CANCEL_KEY_BYTES.contains(&reader.0.len()) => {
+            Packet::Cancel(reader.0.to_vec())
+        }
+        CANCEL_REQUEST => Packet::Malformed("cancel request with a key of an invalid length"),
         SSL_REQUEST | GSSENC_REQUEST => Packet::Malformed("request with trailing bytes"),
         code => match (u16::try_from(code >> 16), u16::try_from(code & 0xffff)) {
             (Ok(3), Ok(minor)) => parameters(reader)
@@ -79,16 +82,24 @@ fn parameters(mut reader: Reader<'_>) -> Option<Vec<(String, String)>> {
     }
 }
 
+/// The newest minor version that clients are served.
+pub const MINOR: u16 = 2;
+/// The minor version from which on cancel keys are longer than four bytes.
+pub const LONG_KEYS: u16 = 2;
+/// LIMIT: process id and secret of a cancel key, as the protocol bounds them.
+const CANCEL_KEY_BYTES: std::ops::RangeInclusive<usize> = 8..=4 + 256;
+
 /// `AuthenticationCleartextPassword`.
 pub const ASK_PASSWORD: [u8; 9] = [b'R', 0, 0, 0, 8, 0, 0, 0, 3];
 /// `AuthenticationOk`.
 pub const AUTHENTICATED: [u8; 9] = [b'R', 0, 0, 0, 8, 0, 0, 0, 0];
 
-/// `NegotiateProtocolVersion` to 3.0, naming options that are not known.
-pub fn negotiate(unknown: &[&str]) -> Vec<u8> {
+/// `NegotiateProtocolVersion` to 3.`minor`, naming options that are not known.
+pub fn negotiate(minor: u16, unknown: &[&str]) -> Vec<u8> {
     let mut out = Vec::new();
     put(&mut out, b'v', |out| {
-        out.extend_from_slice(&0x0003_0000_u32.to_be_bytes());
+        out.extend_from_slice(&3_u16.to_be_bytes());
+        out.extend_from_slice(&minor.to_be_bytes());
         out.extend_from_slice(&u32::try_from(unknown.len()).unwrap_or(0).to_be_bytes());
         for name in unknown {
             put_text(out, name.as_bytes());
@@ -103,6 +114,7 @@ enum Progress {
     AskedForTls,
     Handshake,
     SentStartup,
+    SentPassword,
     Sasl(Scram),
     SaslFinal(Scram),
     Authenticated,
@@ -237,7 +249,7 @@ impl Login {
         let mut reader = Reader(body);
         let code = reader.long();
         match (code, std::mem::replace(&mut self.progress, Progress::SentStartup)) {
-            (Some(0), Progress::SentStartup) => {
+            (Some(0), Progress::SentStartup | Progress::SentPassword) => {
                 self.forget_password();
                 self.progress = Progress::Authenticated;
                 Want::Nothing
@@ -260,32 +272,79 @@ impl Login {
                 Ok(()) => Want::Nothing, // AuthenticationOk follows
                 Err(words) => fail(words),
             },
-            (Some(3), Progress::SentStartup) => {
-                fail("the target asks for a cleartext password; the gate speaks SCRAM-SHA-256")
-            }
-            (Some(5), Progress::SentStartup) => {
-                fail("the target asks for an md5 password; the gate speaks SCRAM-SHA-256")
-            }
+            (Some(3), Progress::SentStartup) => self.send_cleartext(),
+            (Some(5), Progress::SentStartup) => self.send_md5(reader.0),
             _ => fail("the target asks for an authentication that the gate does not speak"),
         }
     }
 
-    fn start_sasl(&mut self, mut reader: Reader<'_>) -> Want {
-        let mut offered = false;
-        while let Some(name) = reader.text().filter(|name| !name.is_empty()) {
-            offered |= name == b"SCRAM-SHA-256";
+    /// The password itself: only to a server whose certificate and name were verified.
+    fn send_cleartext(&mut self) -> Want {
+        let is_verified = self.tls.is_some()
+            && self.admission.tls.as_ref().is_some_and(|tls| tls.verify == TlsVerify::Full);
+        if !is_verified {
+            let words =
+                "the target asks for a cleartext password, which the gate gives only inside";
+            return fail(&format!("{words} TLS that is verified by name (tls = \"verify-full\")"));
         }
-        if !offered {
+        if self.admission.password.is_empty() {
+            return fail(NO_PASSWORD);
+        }
+        let mut out = Vec::new();
+        put(&mut out, b'p', |out| put_text(out, &self.admission.password));
+        self.answer_password(out)
+    }
+
+    /// `md5` over the hex digest of password and account, and the server's salt.
+    fn send_md5(&mut self, salt: &[u8]) -> Want {
+        if !self.admission.insecure_md5 {
+            let words = "the target asks for an md5 password; let it store the password for SCRAM";
+            return fail(&format!("{words}, or set `insecure_md5` for it"));
+        }
+        if self.admission.password.is_empty() {
+            return fail(NO_PASSWORD);
+        }
+        if salt.len() != 4 {
+            return fail("the target's salt for md5 does not have four bytes");
+        }
+        let inner = md5_hex(&[&self.admission.password, self.admission.account.as_bytes()]);
+        let answer = format!("md5{}", md5_hex(&[inner.as_bytes(), salt]));
+        let mut out = Vec::new();
+        put(&mut out, b'p', |out| put_text(out, answer.as_bytes()));
+        self.answer_password(out)
+    }
+
+    fn answer_password(&mut self, message: Vec<u8>) -> Want {
+        self.forget_password();
+        self.progress = Progress::SentPassword;
+        Want::Send(message)
+    }
+
+    fn start_sasl(&mut self, mut reader: Reader<'_>) -> Want {
+        let (mut plain, mut plus) = (false, false);
+        while let Some(name) = reader.text().filter(|name| !name.is_empty()) {
+            plain |= name == scram::PLAIN;
+            plus |= name == scram::PLUS;
+        }
+        let end_point = self.tls.as_ref().map(|tls| tls.end_point.clone()).unwrap_or_default();
+        let binding = match (end_point.is_empty(), plus) {
+            (false, true) => Binding::EndPoint(end_point),
+            // We could and the server cannot: one that can knows then that its offer was cut.
+            (false, false) => Binding::NotOffered,
+            (true, _) => Binding::None,
+        };
+        let mechanism = binding.mechanism();
+        if mechanism == scram::PLAIN && !plain {
             return fail("the target offers no SCRAM-SHA-256");
         }
         if self.admission.password.is_empty() {
-            return fail("the target asks for a password and the role has none");
+            return fail(NO_PASSWORD);
         }
-        let (scram, first) = Scram::start(&self.admission.nonce);
+        let (scram, first) = Scram::start(&self.admission.nonce, binding);
         self.progress = Progress::Sasl(scram);
         let mut out = Vec::new();
         put(&mut out, b'p', |out| {
-            put_text(out, b"SCRAM-SHA-256");
+            put_text(out, mechanism);
             out.extend_from_slice(&u32::try_from(first.len()).unwrap_or(0).to_be_bytes());
             out.extend_from_slice(first.as_bytes());
         });
@@ -307,6 +366,16 @@ impl Login {
         self.admission.password.fill(0);
         self.admission.password.clear();
     }
+}
+
+const NO_PASSWORD: &str = "the target asks for a password and the role has none";
+
+fn md5_hex(parts: &[&[u8]]) -> String {
+    let mut hash = Md5::new();
+    for part in parts {
+        hash.update(part);
+    }
+    hex(&hash.finalize())
 }
 
 fn fail(words: &str) -> Want {

@@ -58,8 +58,10 @@ const CLOSING_US: u64 = 5_000_000;
 enum Phase {
     /// Packets without a type byte.
     Start { tls: Option<TlsFacts> },
-    /// The client's handshake runs.
-    ClientHandshake,
+    /// The client's handshake runs; `direct` if no `SSLRequest` came before it.
+    ClientHandshake { direct: bool },
+    /// A cancel request waits for its entry.
+    Cancelling { ticket: u64, key: Vec<u8> },
     /// The password is due.
     Password { tls: Option<TlsFacts>, parameters: Vec<(String, String)> },
     /// The SASL response with a token is due; `started` once an empty challenge was sent.
@@ -87,6 +89,8 @@ pub struct Postgres {
     /// A batch was handed out and is not written yet.
     unwritten: bool,
     ticket: u64,
+    /// The client speaks a version whose cancel keys are long.
+    has_long_key: bool,
     started_us: Option<u64>,
     last_us: u64,
     /// Since when the client is gone and answers are still awaited.
@@ -106,6 +110,7 @@ impl Postgres {
             blocked: false,
             unwritten: false,
             ticket: 0,
+            has_long_key: false,
             started_us: None,
             last_us: 0,
             closing_us: None,
@@ -149,14 +154,14 @@ impl Postgres {
             Phase::Bearer { .. } => self.serve_bearer(rest, at, out),
             Phase::BearerRefused { .. } => self.serve_bearer_end(rest, at, out),
             Phase::Session(_) => self.serve_message(rest, at, out),
-            Phase::ClientHandshake => {
+            Phase::ClientHandshake { .. } => {
                 // Plaintext behind the SSLRequest: somebody in the path put it there.
                 let note = "bytes behind the TLS request, before the handshake";
                 out.commands.clear();
                 self.finish(&Cause::with("protocol violation", note), at, out);
                 None
             }
-            Phase::Admitting { .. } | Phase::Login(_) => {
+            Phase::Admitting { .. } | Phase::Cancelling { .. } | Phase::Login(_) => {
                 self.blocked = true;
                 None
             }
@@ -226,7 +231,7 @@ impl Postgres {
         let error = fatal(code, words);
         match &mut self.phase {
             Phase::Session(session) => session.show(&error, at, out),
-            Phase::Over | Phase::ClientHandshake => {}
+            Phase::Over | Phase::ClientHandshake { .. } | Phase::Cancelling { .. } => {}
             _ => out.send_client(Cleared::own_words(&error)),
         }
     }
@@ -358,7 +363,9 @@ impl Postgres {
                 let (_, mut evidence, _) = *login;
                 ended = evidence.end(cause, at, out);
             }
-            Phase::Admitting { ticket } => out.commands.push(Command::Forget(ticket)),
+            Phase::Admitting { ticket } | Phase::Cancelling { ticket, .. } => {
+                out.commands.push(Command::Forget(ticket));
+            }
             _ => {}
         }
         out.commands.push(Command::End(cause.clone(), Box::new(ended)));
@@ -421,11 +428,7 @@ impl Conversation for Postgres {
                 self.last_us = at.mono_us;
                 self.pump_client(bytes, at, out);
             }
-            Event::ClientTls(facts) => {
-                if matches!(self.phase, Phase::ClientHandshake) {
-                    self.phase = Phase::Start { tls: Some(facts) };
-                }
-            }
+            Event::ClientTls(facts) => self.secured(facts, at, out),
             Event::ClientClosed => self.client_closed(at, out),
             Event::UpstreamOpen => {
                 if let Phase::Login(login) = &mut self.phase {
@@ -474,7 +477,7 @@ impl Conversation for Postgres {
     }
 
     fn wants_client(&self) -> bool {
-        let reads = !matches!(self.phase, Phase::Over | Phase::ClientHandshake);
+        let reads = !matches!(self.phase, Phase::Over | Phase::ClientHandshake { .. });
         reads && !self.unwritten && !self.blocked && self.closing_us.is_none()
     }
 
@@ -502,6 +505,13 @@ impl Conversation for Postgres {
 impl Postgres {
     fn answered(&mut self, ticket: u64, answer: Answer, at: Moment, out: &mut Out) {
         match (&mut self.phase, answer) {
+            (Phase::Cancelling { ticket: open, key }, answer) if *open == ticket => {
+                if matches!(answer, Answer::Noted) {
+                    out.commands.push(Command::Signal(std::mem::take(key)));
+                }
+                self.phase = Phase::Start { tls: None }; // the ticket is spent
+                self.finish(&Cause::of("cancel request"), at, out);
+            }
             (Phase::Admitting { ticket: open }, answer) if *open == ticket => match answer {
                 Answer::Admitted(admission) => self.admitted(*admission, at, out),
                 Answer::Refused(refusal)
@@ -510,7 +520,7 @@ impl Postgres {
                     self.bearer_refused(&refusal, at, out);
                 }
                 Answer::Refused(refusal) => self.not_admitted(&refusal, at, out),
-                Answer::Silence | Answer::Verdict(_) => {
+                Answer::Silence | Answer::Verdict(_) | Answer::Noted => {
                     let words = "the gate could not check the credential in time";
                     self.end_with_words("desk.silent", "desk silent", words, at, out);
                 }

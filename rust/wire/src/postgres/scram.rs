@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! SCRAM-SHA-256 as client towards the upstream (RFC 5802, RFC 7677; PostgreSQL
-//! documentation, "SASL Authentication").
+//! SCRAM-SHA-256 and SCRAM-SHA-256-PLUS as client towards the upstream (RFC 5802, RFC 7677, RFC 5929
+//! section 4; PostgreSQL documentation, "SASL Authentication").
 //!
 //! Own code and not a crate's, because the nonce has to come in from outside (a conversation draws no
 //! randomness) and the server's iteration count has to be bounded.
@@ -18,8 +18,52 @@ const ITERATIONS: u32 = 100_000;
 /// LIMIT: a server message; real ones have about 100 bytes.
 const SERVER_MESSAGE_BYTES: usize = 4096;
 
+/// The mechanism without channel binding.
+pub const PLAIN: &[u8] = b"SCRAM-SHA-256";
+/// The mechanism with it.
+pub const PLUS: &[u8] = b"SCRAM-SHA-256-PLUS";
+
+/// Whether the exchange is bound to the TLS connection it runs in.
+#[derive(Debug)]
+pub enum Binding {
+    /// We cannot: no TLS, or no hash for the server's certificate.
+    None,
+    /// We could, and the server does not offer it.
+    NotOffered,
+    /// To this hash of the server's certificate (`tls-server-end-point`).
+    EndPoint(Vec<u8>),
+}
+
+impl Binding {
+    /// The mechanism to ask for.
+    pub fn mechanism(&self) -> &'static [u8] {
+        match self {
+            Self::None | Self::NotOffered => PLAIN,
+            Self::EndPoint(_) => PLUS,
+        }
+    }
+
+    fn header(&self) -> &'static str {
+        match self {
+            Self::None => "n,,",
+            Self::NotOffered => "y,,",
+            Self::EndPoint(_) => "p=tls-server-end-point,,",
+        }
+    }
+
+    /// What the last message repeats: the header, and the hash behind it.
+    fn encoded(&self) -> String {
+        let mut bytes = self.header().as_bytes().to_vec();
+        if let Self::EndPoint(hash) = self {
+            bytes.extend_from_slice(hash);
+        }
+        STANDARD.encode(bytes)
+    }
+}
+
 /// The exchange, between our first message and the server's last.
 pub struct Scram {
+    binding: String,
     first_bare: String,
     nonce: String,
     signature: Option<[u8; 32]>,
@@ -27,10 +71,12 @@ pub struct Scram {
 
 impl Scram {
     /// Starts with a nonce of printable ASCII without comma; returns the first message too.
-    pub fn start(nonce: &str) -> (Self, String) {
+    #[allow(clippy::needless_pass_by_value)] // it is spent
+    pub fn start(nonce: &str, binding: Binding) -> (Self, String) {
         let first_bare = format!("n=,r={nonce}");
-        let first = format!("n,,{first_bare}");
-        (Self { first_bare, nonce: nonce.to_owned(), signature: None }, first)
+        let first = format!("{}{first_bare}", binding.header());
+        let nonce = nonce.to_owned();
+        (Self { binding: binding.encoded(), first_bare, nonce, signature: None }, first)
     }
 
     /// Answers the server's first message. `Err` says what is wrong with it.
@@ -56,7 +102,7 @@ impl Scram {
         let mut salted = [0; 32];
         pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, &salt, prepared, &mut salted);
 
-        let without_proof = format!("c=biws,r={combined}");
+        let without_proof = format!("c={},r={combined}", self.binding);
         let auth = format!("{},{server},{without_proof}", self.first_bare);
         let salted = hmac::Key::new(hmac::HMAC_SHA256, &salted);
         let client_key = hmac::sign(&salted, b"Client Key");
@@ -114,6 +160,7 @@ mod tests {
     #[test]
     fn agrees_with_the_example_of_rfc_7677() {
         let mut scram = Scram {
+            binding: "biws".into(),
             first_bare: "n=user,r=rOprNGfwEbeRWgbNEkqO".into(),
             nonce: "rOprNGfwEbeRWgbNEkqO".into(),
             signature: None,
@@ -129,12 +176,25 @@ mod tests {
 
     #[test]
     fn refuses_a_nonce_that_is_not_ours_and_an_excessive_work_factor() {
-        let (mut scram, first) = Scram::start("abc");
+        let (mut scram, first) = Scram::start("abc", Binding::None);
         assert_eq!(first, "n,,n=,r=abc");
         assert!(scram.answer(b"x", b"r=xbcd,s=AAAA,i=4096").is_err());
         assert!(scram.answer(b"x", b"r=abc,s=AAAA,i=4096").is_err());
         assert!(scram.answer(b"x", b"r=abcd,s=AAAA,i=100001").is_err());
         assert!(scram.answer(b"x", b"r=abcd,s=AAAA,i=0").is_err());
         assert!(scram.answer(b"x", b"r=abcd,s=AAAA,i=4096").is_ok());
+    }
+
+    #[test]
+    fn says_what_it_is_bound_to_in_the_first_message_and_in_the_last() {
+        let server = b"r=abcd,s=AAAA,i=4096";
+        let (mut scram, first) = Scram::start("abc", Binding::EndPoint(vec![0xff; 32]));
+        assert_eq!(first, "p=tls-server-end-point,,n=,r=abc");
+        let last = scram.answer(b"x", server).unwrap();
+        let bound = [&b"p=tls-server-end-point,,"[..], &[0xff; 32]].concat();
+        assert!(last.starts_with(&format!("c={},r=abcd,p=", STANDARD.encode(bound))), "{last}");
+        let (mut scram, first) = Scram::start("abc", Binding::NotOffered);
+        assert_eq!(first, "y,,n=,r=abc");
+        assert!(scram.answer(b"x", server).unwrap().starts_with("c=eSws,r=abcd,p="));
     }
 }

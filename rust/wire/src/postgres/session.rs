@@ -191,7 +191,12 @@ impl Session {
             stage: Stage::default(),
             progress: Progress::default(),
             facts,
-            upstream: Upstream { dial: admission.dial, tls: admission.tls, key, is_leaving: false },
+            upstream: Upstream {
+                dial: admission.dial,
+                tls: admission.tls.map(TlsDemand::without_identity),
+                key,
+                is_leaving: false,
+            },
             transaction: b'I',
             group_open: false,
             groups: (0, 0),

@@ -145,7 +145,7 @@ def _admission(
         session=session.id,
         host=host,
         port=port,
-        tls=upstream_tls(target),
+        tls=upstream_tls(target, account),
         account=account.name,
         password=account.password.reveal() if account.password else b"",
         nonce=fresh.nonce,
@@ -165,6 +165,7 @@ def _admission(
         names=limits.names,
         pipeline=limits.pipeline,
         idle_us=limits.idle_us,
+        insecure_md5=target.insecure_md5,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from gatebook.model.errors import ClientFault, quoted
 from gatebook.model.operation import Access, ObjectKind, ObjectRef
-from gatebook.model.target import Address, Target, TlsMode
+from gatebook.model.target import Account, Address, Target, TlsMode
 from gatebook.protocols.postgres.catalogue import CatalogueView
 from gatebook.protocols.postgres.names import Names
 from gatebook.protocols.postgres.reading import Reading
@@ -85,11 +85,15 @@ def upstream_parameters(startup: Startup, target: Target) -> list[tuple[str, str
     return parameters
 
 
-def upstream_tls(target: Target) -> tuple[str, str, bytes] | None:
-    """Server name, how far to check, and roots; None for plaintext, which only a local address may have."""
+def upstream_tls(target: Target, account: Account) -> tuple[str, str, bytes, bytes, bytes] | None:
+    """Server name, how far to check, roots, and what the gate shows: the account's certificate and its key.
+
+    None for plaintext, which only a local address may have.
+    """
     if target.tls is TlsMode.DISABLE:
         return None
-    return (target.address.host, _TLS[target.tls], target.tls_roots)
+    key = account.certificate_key.reveal() if account.certificate_key else b""
+    return (target.address.host, _TLS[target.tls], target.tls_roots, account.certificate, key)
 
 
 def upstream_address(address: Address) -> tuple[str, int]:

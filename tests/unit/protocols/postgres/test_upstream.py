@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gatebook.model.ids import RoleName, TargetName
+from gatebook.model.secret import Secret
 from gatebook.model.target import Account, Address, Role, Target, TlsMode
 from gatebook.protocols.postgres.upstream import (
     StartupFault,
@@ -92,14 +93,19 @@ def test_the_clients_user_never_reaches_the_server() -> None:
 @pytest.mark.parametrize(
     ("mode", "demand"),
     [
-        (TlsMode.VERIFY_FULL, ("db.example.com", "full", b"PEM")),
-        (TlsMode.VERIFY_CA, ("db.example.com", "chain", b"PEM")),
-        (TlsMode.INSECURE_REQUIRE, ("db.example.com", "insecure_none", b"PEM")),
+        (TlsMode.VERIFY_FULL, ("db.example.com", "full", b"PEM", b"", b"")),
+        (TlsMode.VERIFY_CA, ("db.example.com", "chain", b"PEM", b"", b"")),
+        (TlsMode.INSECURE_REQUIRE, ("db.example.com", "insecure_none", b"PEM", b"", b"")),
         (TlsMode.DISABLE, None),
     ],
 )
-def test_tls_is_demanded_as_the_target_says(mode: TlsMode, demand: tuple[str, str, bytes] | None) -> None:
-    assert upstream_tls(replace(TARGET, tls=mode)) == demand
+def test_tls_is_demanded_as_the_target_says(mode: TlsMode, demand: tuple[str, str, bytes, bytes, bytes] | None) -> None:
+    assert upstream_tls(replace(TARGET, tls=mode), Account("reader", None)) == demand
+
+
+def test_the_accounts_certificate_goes_with_the_demand() -> None:
+    account = Account("reader", None, b"CERTIFICATE", Secret(b"KEY"))
+    assert upstream_tls(TARGET, account) == ("db.example.com", "full", b"PEM", b"CERTIFICATE", b"KEY")
 
 
 def test_the_folder_of_a_socket_becomes_its_path() -> None:
