@@ -316,10 +316,13 @@ def test_pg_16_direct_tls_without_the_protocols_name_is_refused(guarded: Place, 
     if protocols:
         context.set_alpn_protocols(protocols)
     heard = b""
-    with socket.create_connection(("127.0.0.1", guarded.gate.port), timeout=10) as plain, suppress(ssl.SSLError):
-        with context.wrap_socket(plain, server_hostname="localhost") as secured:
-            secured.sendall(pgwire.startup(user="helper", database=TARGET))
-            heard = secured.recv(4096)
+    with (
+        suppress(ssl.SSLError),
+        socket.create_connection(("127.0.0.1", guarded.gate.port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as secured,
+    ):
+        secured.sendall(pgwire.startup(user="helper", database=TARGET))
+        heard = secured.recv(4096)
     assert pgwire.ASK_PASSWORD not in heard
     assert guarded.through.psql("-c", "SELECT 1").stdout == "1\n"
 
