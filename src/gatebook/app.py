@@ -19,32 +19,34 @@ import click
 import structlog
 import uvloop
 
-from gatebook import policy, trial
+from gatebook import trial
 from gatebook.config import Secrets, Settings, load_settings, resolve_target
-from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
 from gatebook.evidence.entry import Leaf
 from gatebook.identity import api_key
 from gatebook.model.errors import GatebookError, OperatorFault, quoted
-from gatebook.model.ids import EvaluationId, KeyId, SessionId, WriterId
+from gatebook.model.ids import EvaluationId, KeyId, SessionId
 from gatebook.model.operation import Statement
 from gatebook.model.principal import Principal, PrincipalKind, Subject
 from gatebook.model.target import Target
 from gatebook.native.carrier import Carrier
-from gatebook.policy.engine import Engine, Explained
+from gatebook.policy.engine import Explained
 from gatebook.protocols.postgres.catalogue import CatalogueView
 from gatebook.protocols.postgres.facts import FACTS_QUERY, SessionFacts, parse_facts
-from gatebook.protocols.postgres.handler import Limits, read_text
+from gatebook.protocols.postgres.handler import read_text
 from gatebook.serve.bearer import bearer_words
 from gatebook.serve.catalogues import DatabaseCatalogue, connect
 from gatebook.serve.fetch import fetch_keys
 from gatebook.serve.follow import follow
 from gatebook.serve.fresh import now
-from gatebook.serve.gateway import Gateway, Plan
+from gatebook.serve.gateway import Gateway
 from gatebook.serve.keys import KeysMissed, KeysRead, TokenKeys, describe
 from gatebook.serve.logs import configure_logs
+from gatebook.serve.plan import make_plan
+from gatebook.serve.reload import Reloader, remove_pid, write_loaded, write_pid
+from gatebook.serve.rules import Regime, load_policies, read_regime
 from gatebook.session import steps
-from gatebook.session.gate import Circumstances, Rules, Session
+from gatebook.session.gate import Circumstances, Session
 from gatebook.store.base import Store
 from gatebook.store.sqlite import open_store
 from gatebook.vault.journal import JournalWriter
@@ -62,14 +64,11 @@ _log = structlog.get_logger("gatebook")
 class Parts:
     """A gate that is about to run."""
 
-    settings: Settings
+    in_force: Regime
     store: Store
     journal: JournalWriter
     key: KeyEncryptionKey
-    rules: Rules
     tokens: TokenKeys
-    certificate: bytes
-    certificate_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +93,8 @@ def compose(settings: Settings, adapt: Callable[[Target], Target] | None = None)
 
     OperatorFault for whatever the operator has to mend.
     """
-    secrets = Secrets.beside(settings.path.parent)
-    key = parse_key(secrets.read(settings.evidence.recording_key))
-    engine = load_policies(settings)
-    targets = {target.name: resolve_target(target, secrets) for target in settings.targets}
-    any_target = adapt(next(iter(targets.values()))) if adapt else None
+    key = parse_key(Secrets.beside(settings.path.parent).read(settings.evidence.recording_key))
     gate = settings.gate
-    certificate = gate.tls_certificate.read_bytes() if gate.tls_certificate else b""
-    certificate_key = secrets.read(gate.tls_key).reveal() if gate.tls_key else b""
     gate.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = open_store(settings.store_path)
     try:
@@ -117,15 +110,8 @@ def compose(settings: Settings, adapt: Callable[[Target], Target] | None = None)
 
             tokens = TokenKeys(fetch_keys, time.monotonic, now, report)
             tokens.replace(settings.issuers)
-            rules = Rules(
-                engine=engine,
-                book=store,
-                targets={} if any_target else dict(targets),
-                any_target=any_target,
-                verdict_ttl_s=settings.policy.verdict_ttl_s,
-                tokens=tokens,
-            )
-            yield Parts(settings, store, journal, key, rules, tokens, certificate, certificate_key)
+            in_force = read_regime(settings, store, tokens, adapt)
+            yield Parts(in_force, store, journal, key, tokens)
     finally:
         store.close()
 
@@ -141,7 +127,7 @@ def run(parts: Parts, opened: Callable[[int], None], beside: Callable[[], Awaita
 
 
 async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[], Awaitable[None]] | None) -> None:
-    settings = parts.settings
+    settings, rules = parts.in_force.settings, parts.in_force.rules
     carrier = Carrier(
         parts.journal.native,
         recordings=str(settings.recordings_path),
@@ -150,28 +136,33 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         desk_deadline_ms=settings.limits.decision_ms,
         record_queue_bytes=settings.evidence.queue_bytes,
     )
-    gateway = Gateway(
-        carrier, parts.journal.native, parts.rules, tokens=parts.tokens, key=parts.key, plan=_plan(settings)
-    )
+    plan = make_plan(settings)
+    gateway = Gateway(carrier, parts.journal.native, rules, tokens=parts.tokens, key=parts.key, plan=plan)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    _write_loaded(parts)
+    write_loaded(parts.journal, parts.in_force, now())
     gateway.start()
-    _, port = carrier.listen(
+    listener, port = carrier.listen(
         settings.gate.host,
         settings.gate.port,
         protocol="postgres",
-        certificate=parts.certificate,
-        key=parts.certificate_key,
+        certificate=parts.in_force.certificate,
+        key=parts.in_force.certificate_key,
         insecure_plaintext=settings.gate.insecure_plaintext,
         bearer=bearer_words(settings),
     )
     if settings.gate.insecure_plaintext:
         _log.warning("insecure_plaintext is set: keys cross the wire readable")
-    opened(port)
     helpers = [loop.create_task(_watch_store(parts.store, gateway))]
+    if rules.any_target is None:  # a throwaway gate has nothing to take up
+        reloader = Reloader(gateway, parts.journal, parts.tokens, parts.in_force, listener)
+        told = asyncio.Event()
+        loop.add_signal_handler(signal.SIGHUP, told.set)
+        helpers.append(loop.create_task(reloader.follow(told)))
+        write_pid(settings.gate.data)
+    opened(port)
     if beside is not None:
         helpers.append(loop.create_task(_beside(beside)))
     ends = {loop.create_task(stopping.wait()): "told to stop", loop.create_task(gateway.failed.wait()): "failed"}
@@ -180,6 +171,7 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
     await gateway.stop(cause)
     for task in (*helpers, *ends):
         task.cancel()
+    remove_pid(settings.gate.data)
     if gateway.failed.is_set():
         raise OperatorFault("the gate stopped because evidence could not be written", "free the disk, then start again")
 
@@ -205,45 +197,6 @@ async def _watch_store(store: Store, gateway: Gateway) -> None:
 def _is_good(keys: set[KeyId], principal: Principal) -> bool:
     """Whether a credential still stands: a key must be among the good ones, a token ends by its own time."""
     return principal.method != api_key.METHOD or principal.credential in keys
-
-
-def _write_loaded(parts: Parts) -> None:
-    settings = parts.settings
-    stamp = Stamp(settings.gate.name, now())
-    journal = parts.journal
-    journal.append(builders.config_loaded(stamp, digest=settings.digest, files=[settings.path.name]))
-    files = sorted(path.name for path in settings.policy.folder.glob("*.cedar"))
-    journal.append(builders.policy_loaded(stamp, digest=parts.rules.engine.hash, files=files))
-
-
-def _plan(settings: Settings) -> Plan:
-    limits = settings.limits
-    return Plan(
-        writer=WriterId(settings.gate.name),
-        limits=Limits(
-            statement_bytes=limits.statement_bytes,
-            message_bytes=limits.message_bytes,
-            names=limits.names,
-            pipeline=limits.pipeline,
-            idle_us=limits.idle_s * 1_000_000,
-        ),
-        session_s=limits.session_s,
-        login_wait_s=limits.decision_ms / 2000,  # half of what the carrier waits for an answer
-        heartbeat_s=settings.evidence.heartbeat_s,
-        drain_s=settings.gate.drain_s,
-        config_hash=settings.digest,
-    )
-
-
-def load_policies(settings: Settings) -> Engine:
-    """Load every policy file of the configuration. OperatorFault if there is none, or for what is wrong in them."""
-    folder = settings.policy.folder
-    texts = {path.name: path.read_text("utf-8") for path in sorted(folder.glob("*.cedar"))}
-    if not texts:
-        raise OperatorFault(
-            f"no policy in {quoted(str(folder))}", "without a permit nothing is permitted; add a `.cedar` file"
-        )
-    return policy.load(texts)
 
 
 def explain(

@@ -22,6 +22,10 @@ EXIT_INTERRUPTED = 130
 COMMANDS = {
     "init": ("gatebook.cli.init", "Make a configuration, keys, a certificate and the first admin."),
     "serve": ("gatebook.cli.serve", "Run the gate."),
+    "reload": (
+        "gatebook.cli.reload",
+        "Let the running gate read its files anew.",
+    ),
     "try": ("gatebook.cli.trial", "Put a throwaway gate before a database of yours and follow the book."),
     "target": ("gatebook.cli.target", "Targets: the databases behind the gate."),
     "person": ("gatebook.cli.person", "People: who owns agents' keys."),

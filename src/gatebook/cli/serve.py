@@ -16,6 +16,7 @@ from gatebook.cli.common import config_option
 def command(config: Path) -> None:
     """Run the gate.
 
-    It stops on SIGINT or SIGTERM: running operations may end, recordings are sealed.
+    It stops on SIGINT or SIGTERM: running operations may end, recordings are sealed. On SIGHUP it reads its files anew,
+    as `gatebook reload` makes it do.
     """
     load_application().serve(config)

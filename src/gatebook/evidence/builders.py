@@ -18,6 +18,7 @@ from gatebook.model.principal import Identified, NotIdentified, Subject
 
 MAX_LISTED = 1000  # LIMIT: ids and file names in one leaf; `more` counts the rest
 MAX_KEYS = 100  # LIMIT: ids of an issuer's keys in one leaf, of at most 256 characters
+MAX_REASON = 8192  # LIMIT: characters of why policies or configuration are refused; there may be many problems
 MAX_WORDS = 1024  # LIMIT: characters of words in a leaf
 
 
@@ -37,6 +38,15 @@ def gateway_start(stamp: Stamp, *, version: str, policy_hash: str, config_hash: 
 def gateway_stop(stamp: Stamp, *, cause: str, sessions: int) -> bytes:
     """Say that the gate stops; `sessions` were alive when it was told to."""
     return _leaf(stamp, "gateway.stop", {"cause": cause, "sessions": sessions})
+
+
+def gateway_reload(stamp: Stamp, *, changed: Sequence[str], refused: str = "", hint: str = "") -> bytes:
+    """Say that a new configuration was read: what of it is another than before, or why it is refused as a whole."""
+    members: Leaf = {"result": "refused" if refused else "done", "changed": list(changed)}
+    for name, words in (("reason", refused), ("hint", hint)):
+        if refused and words:
+            members[name] = words[:MAX_REASON]
+    return _leaf(stamp, "gateway.reload", members)
 
 
 def heartbeat(stamp: Stamp, *, sessions: int, entries: int, clock_synchronised: bool) -> bytes:
@@ -128,6 +138,11 @@ def key_created(stamp: Stamp, key: KeyRecord, *, by: str) -> bytes:
 def key_revoked(stamp: Stamp, key: KeyRecord, *, by: str) -> bytes:
     """Say that an API key is dead from now on."""
     return _leaf(stamp, "key.revoked", _key(key, by))
+
+
+def target_added(stamp: Stamp, *, target: str, by: str, config: str) -> bytes:
+    """Say that the configuration has a target more; `config` is the hash of the new file."""
+    return _leaf(stamp, "target.added", {"target": target, "by": by, "config": config})
 
 
 def person_added(stamp: Stamp, person: Person, *, by: str) -> bytes:

@@ -40,6 +40,7 @@ _DECIDED = _names("action decision private")
 EVENTS: tuple[EventKind, ...] = (
     EventKind("gateway.start", "gate", _names("version policy config")),
     EventKind("gateway.stop", "gate", _names("cause sessions")),
+    EventKind("gateway.reload", "gate", _names("result changed"), _names("reason hint")),
     EventKind("heartbeat", "gate", _names("sessions journal clock")),
     EventKind(
         "authn",
@@ -70,6 +71,7 @@ EVENTS: tuple[EventKind, ...] = (
     EventKind("config.loaded", "gate", _names("hash files"), _names("previous")),
     EventKind("key.created", "CLI", _names("key agent owner by expires"), _names("groups")),
     EventKind("key.revoked", "CLI", _names("key agent owner by"), _names("expires")),
+    EventKind("target.added", "CLI", _names("target by config")),
     EventKind("person.added", "CLI", _names("person admin by")),
     EventKind("person.disabled", "CLI", _names("person by")),
     EventKind("evidence.viewed", "CLI", _names("by session purpose form")),

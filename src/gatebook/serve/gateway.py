@@ -19,7 +19,6 @@ from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
 from gatebook.identity.token import looks_like_token, peek
 from gatebook.model.decision import Refused
-from gatebook.model.ids import WriterId
 from gatebook.model.principal import Principal
 from gatebook.model.secret import Secret
 from gatebook.native.carrier import (
@@ -35,13 +34,14 @@ from gatebook.native.carrier import (
     Question,
 )
 from gatebook.native.pure import Admission, Refusal
-from gatebook.protocols.postgres.handler import Arrival, Limits, Welcome, judge, receive, turn_away
+from gatebook.protocols.postgres.handler import Arrival, Welcome, judge, receive, turn_away
 from gatebook.protocols.postgres.refusals import render
 from gatebook.serve.cancels import Cancels
 from gatebook.serve.catalogues import Catalogues, DatabaseCatalogue
 from gatebook.serve.fresh import fresh_evaluation, fresh_session, now
 from gatebook.serve.keys import TokenKeys
 from gatebook.serve.logins import Logins
+from gatebook.serve.plan import Plan
 from gatebook.serve.tasks import Tasks
 from gatebook.session.gate import Admitted, Circumstances, NotAdmitted, Rules, Session
 from gatebook.vault.clock import is_synchronised
@@ -62,19 +62,6 @@ _THROTTLED = Refused(
 COUNT_POLL_S = 1.0
 
 _log = structlog.get_logger("gatebook")
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a gateway needs to know beside its rules."""
-
-    writer: WriterId
-    limits: Limits
-    session_s: int
-    login_wait_s: float
-    heartbeat_s: int
-    drain_s: int
-    config_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +136,24 @@ class Gateway:
             principal = live.session.principal
             if not is_good(principal):
                 self.carrier.end(live.session.id, "revoked", f"credential {principal.credential}")
+
+    def take_up(self, rules: Rules, plan: Plan, fit: Callable[[Session], Session | str]) -> None:
+        """Decide by other rules from now on; no kept verdict of the old ones serves again.
+
+        `fit` returns a session as it is from now on, or the words why it ends. Those who stay keep their connections.
+        """
+        self.rules = rules
+        self._plan = plan
+        for live in list(self._live.values()):
+            fitted = fit(live.session)
+            if isinstance(fitted, str):
+                self.carrier.end(live.session.id, "revoked", fitted)
+            else:
+                live.database.target = fitted.target
+                self._live[fitted.id] = Live(fitted, live.database)
+        # Raised last: what was decided by the old rules and is not answered yet is decided again.
+        self.carrier.raise_epoch("policy")
+        self.carrier.raise_epoch("grants")
 
     # ── what the carrier brings ─────────────────────────────────────────────────────────────────
 
