@@ -14,39 +14,30 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import asyncpg
 import click
 import structlog
 import uvloop
 
 from gatebook import trial
-from gatebook.config import Secrets, Settings, load_settings, resolve_target
+from gatebook.config import Secrets, Settings, load_settings
 from gatebook.evidence.builders import Stamp
-from gatebook.evidence.entry import Leaf
 from gatebook.identity import api_key
-from gatebook.model.errors import GatebookError, OperatorFault, quoted
-from gatebook.model.ids import EvaluationId, KeyId, SessionId
-from gatebook.model.operation import Statement
-from gatebook.model.principal import Principal, PrincipalKind, Subject
+from gatebook.model.errors import OperatorFault
+from gatebook.model.ids import KeyId
+from gatebook.model.principal import Principal
 from gatebook.model.target import Target
 from gatebook.native.carrier import Carrier
-from gatebook.policy.engine import Explained
-from gatebook.protocols.postgres.catalogue import CatalogueView
-from gatebook.protocols.postgres.facts import FACTS_QUERY, SessionFacts, parse_facts
-from gatebook.protocols.postgres.handler import read_text
 from gatebook.serve.bearer import bearer_words
-from gatebook.serve.catalogues import DatabaseCatalogue, connect
 from gatebook.serve.fetch import fetch_keys
 from gatebook.serve.follow import follow
 from gatebook.serve.fresh import now
 from gatebook.serve.gateway import Gateway
+from gatebook.serve.inquiry import explain, test_policies, test_target
 from gatebook.serve.keys import KeysMissed, KeysRead, TokenKeys, describe
 from gatebook.serve.logs import configure_logs
 from gatebook.serve.plan import make_plan
 from gatebook.serve.reload import Reloader, remove_pid, write_loaded, write_pid
-from gatebook.serve.rules import Regime, load_policies, read_regime
-from gatebook.session import steps
-from gatebook.session.gate import Circumstances, Session
+from gatebook.serve.rules import Regime, read_regime
 from gatebook.store.base import Store
 from gatebook.store.sqlite import open_store
 from gatebook.vault.journal import JournalWriter
@@ -56,6 +47,8 @@ from gatebook.vault.recovery import finish_lost
 
 # How often the store is asked whether keys or people changed; a revoked key's sessions end within it.
 STORE_POLL_S = 0.5
+
+__all__ = ["compose", "explain", "run", "serve", "test_policies", "test_target", "try_database"]
 
 _log = structlog.get_logger("gatebook")
 
@@ -69,15 +62,6 @@ class Parts:
     journal: JournalWriter
     key: KeyEncryptionKey
     tokens: TokenKeys
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a test of a target: what was tried, whether it went well, and what was seen or should be done."""
-
-    name: str
-    passed: bool
-    words: str
 
 
 def serve(config: Path) -> None:
@@ -197,102 +181,6 @@ async def _watch_store(store: Store, gateway: Gateway) -> None:
 def _is_good(keys: set[KeyId], principal: Principal) -> bool:
     """Whether a credential still stands: a key must be among the good ones, a token ends by its own time."""
     return principal.method != api_key.METHOD or principal.credential in keys
-
-
-def explain(
-    config: Path, *, agent: str, groups: tuple[str, ...], target_name: str, sql: str, database: str = ""
-) -> list[Leaf]:
-    """Tell per access of each statement what the policies say, as that agent in those groups at that target.
-
-    Names are resolved against the real catalogue, as a new session would. OperatorFault if the target is not known or
-    cannot be read.
-    """
-    settings = load_settings(config)
-    engine = load_policies(settings)
-    target = _find_target(settings, target_name)
-    name = target.database_for(database or target.database)
-    view, facts = asyncio.run(_read_database(target, name))
-    subject = Subject(f"gatebook:{settings.gate.name}", agent)
-    principal = Principal(PrincipalKind.AGENT, subject, groups, None, (subject,), "api_key", "")
-    role = next((role for role in target.roles if set(role.groups) & set(groups)), target.roles[0])
-    session = Session(SessionId(""), principal, target, role, name, tls=True)
-    operation = read_text(sql.encode(), target.name, name, view, facts)
-    circumstances = Circumstances(now(), EvaluationId(""), in_transaction=False, kind_of=view.kind_of)
-    answers: list[Leaf] = []
-    for index, statement in enumerate(operation.statements):
-        for told in steps.explain(session, operation, statement, engine, circumstances):
-            answers.append(_explained(index, statement, told))  # noqa: PERF401  # two loops deep
-    return answers
-
-
-def _explained(index: int, statement: Statement, told: Explained) -> Leaf:
-    return {
-        "statement": index,
-        "verb": statement.verb,
-        "action": told.access.action,
-        "object": f"{told.access.object.kind.value}:{told.access.object}",
-        "permitted": told.permitted,
-        "permits": list(told.permits),
-        "forbids": list(told.forbids),
-        "reason": told.reason or statement.opaque,
-        "needed": told.needed,
-    }
-
-
-async def _read_database(target: Target, database: str) -> tuple[CatalogueView, SessionFacts | None]:
-    """The catalogue, and the facts of a session of the first role as it would begin."""
-    catalogue = DatabaseCatalogue(target, database)
-    view = await catalogue.current()
-    await catalogue.close()
-    if not view.revision:
-        raise OperatorFault(
-            f"the catalogue of {quoted(target.name)} cannot be read", f"see `gatebook target test {target.name}`"
-        )
-    connection = await connect(target, database, target.roles[0].account, {})
-    try:
-        row = await connection.fetchrow(FACTS_QUERY)
-    finally:
-        await connection.close()
-    values = list(row.values()) if row else []
-    return view, parse_facts([None if value is None else str(value).encode() for value in values])
-
-
-def test_target(config: Path, name: str) -> list[Step]:
-    """Try each role's login at a target and its catalogue, as the gate would. ConfigFault if the file is wrong."""
-    target = _find_target(load_settings(config), name)
-    return asyncio.run(_test_target(target))
-
-
-async def _test_target(target: Target) -> list[Step]:
-    steps: list[Step] = []
-    for role in target.roles:
-        try:
-            connection = await connect(target, target.database, role.account, {})
-            version = await connection.fetchval("SHOW server_version")
-            superuser = await connection.fetchval("SELECT pg_catalog.current_setting('is_superuser') = 'on'")
-            await connection.close()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, GatebookError) as fault:
-            steps.append(Step(f"login as role {role.name}", passed=False, words=" ".join(str(fault).split())[:300]))
-            continue
-        words = f"PostgreSQL {version}, account {quoted(role.account.name)}"
-        if superuser:
-            words += "; it is a superuser: give the role an account of least privilege"
-        steps.append(Step(f"login as role {role.name}", passed=True, words=words))
-    catalogue = DatabaseCatalogue(target, target.database)
-    view = await catalogue.current()
-    await catalogue.close()
-    relations = sum(len(schema.relations) for schema in view.schemas.values())
-    words = f"{relations} relations" if view.revision else "the catalogue account cannot read the catalogue"
-    steps.append(Step("read the catalogue", passed=bool(view.revision), words=words))
-    return steps
-
-
-def _find_target(settings: Settings, name: str) -> Target:
-    found = next((target for target in settings.targets if target.name == name), None)
-    if found is None:
-        known = ", ".join(quoted(target.name) for target in settings.targets) or "none"
-        raise OperatorFault(f"target {quoted(name)} is not in the configuration", f"known targets: {known}")
-    return resolve_target(found, Secrets.beside(settings.path.parent))
 
 
 def any_database(target: Target) -> Target:

@@ -17,6 +17,7 @@ WITHOUT_TWIN = {
     "gatebook.serve.follow": "tests/real follows a book",
     "gatebook.serve.fresh": "draws from clock and randomness, and decides nothing",
     "gatebook.serve.gateway": "needs a carrier and a database: tests/real",
+    "gatebook.serve.inquiry": "needs a database: tests/real",
     "gatebook.serve.logs": "sets up the log of the process, once; tests/real read it",
     "gatebook.serve.tasks": "tests/real ends gates with work under way",
     "gatebook.model.ids": "names for types; nothing to run",

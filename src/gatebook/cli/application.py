@@ -53,6 +53,9 @@ class Application(Protocol):
     ) -> list[Leaf]:
         """Tell what the policies say of each access of a text."""
 
+    def test_policies(self, config: Path, cases: Path, policies: Path | None) -> list[Leaf]:
+        """Decide each case of a file, and tell whether that is what it expects."""
+
 
 def load_application() -> Application:
     """Import the application."""

@@ -30,7 +30,7 @@ COMMANDS = {
     "target": ("gatebook.cli.target", "Targets: the databases behind the gate."),
     "person": ("gatebook.cli.person", "People: who owns agents' keys."),
     "key": ("gatebook.cli.key", "API keys of agents."),
-    "policy": ("gatebook.cli.policy", "Policies: check them, ask them."),
+    "policy": ("gatebook.cli.policy", "Policies: check them, ask them, test them."),
     "sessions": ("gatebook.cli.sessions", "Sessions: what agents did."),
     "ledger": ("gatebook.cli.ledger", "The book of evidence: verify it."),
     "doctor": ("gatebook.cli.doctor", "Look for what is wrong or weak in this installation."),

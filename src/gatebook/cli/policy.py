@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`gatebook policy`: whether the policies load, and what they say of a statement."""
+"""`gatebook policy`: whether the policies load, what they say of a statement, and whether that is as expected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gatebook.model.errors import OperatorFault, quoted
 
 @click.group("policy")
 def command() -> None:
-    """Policies: check them, ask them."""
+    """Policies: check them, ask them, test them."""
 
 
 @command.command("check")
@@ -91,6 +91,36 @@ def explain(
         ]
         print_table(("permitted", "action", "object", "decided by", "why not"), rows)
     if not all(answer["permitted"] for answer in answers):
+        sys.exit(1)
+
+
+@command.command("test")
+@click.argument("cases", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--policies", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Ask this folder.")
+@config_option
+@json_option
+def test_policies(cases: Path, policies: Path | None, config: Path, *, as_json: bool) -> None:
+    """Decide each case of a file of CASES as the gate would, and compare with what it expects.
+
+    Names are looked up in the targets' real catalogues; nothing is run. Exit status 1 if a decision is another.
+    With --policies another folder is asked than the configuration's: what would change?
+    """
+    answers = load_application().test_policies(config, cases, policies)
+    if as_json:
+        print_json(answers)
+    else:
+        rows = [
+            (
+                "ok" if answer["passed"] else "DIFFERS",
+                str(answer["case"]),
+                str(answer["expected"]),
+                f"{answer['decision']} ({answer['code']})" if answer["code"] else str(answer["decision"]),
+                _joined(answer["policies"]) or str(answer["reason"]),
+            )
+            for answer in answers
+        ]
+        print_table(("", "case", "expected", "decision", "decided by"), rows)
+    if not all(answer["passed"] for answer in answers):
         sys.exit(1)
 
 

@@ -15,9 +15,10 @@ from gatebook.config.secrets import ConfigFault, SecretRef
 from gatebook.model.errors import quoted
 
 MAX_ITEMS = 1000  # LIMIT: targets, roles, groups, labels; more is a mistake in a generated file
+MAX_LINES = 65_536  # LIMIT: a statement in a file of cases
 T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E", bound=StrEnum)
-TOML_NAMES = {"targets": "target", "roles": "role", "issuers": "issuer"}
+TOML_NAMES = {"targets": "target", "roles": "role", "issuers": "issuer", "cases": "case"}
 """Fields that are arrays of tables; TOML writes them in the singular."""
 
 
@@ -78,6 +79,12 @@ def _read_text(value: object, place: Place) -> str:
     return value
 
 
+def _read_lines(value: object, place: Place) -> str:
+    if not isinstance(value, str) or not value.strip() or "\x00" in value or len(value) > MAX_LINES:
+        raise place.fault(f"must be a string of 1 to {MAX_LINES} characters without NUL")
+    return value
+
+
 def _read_boolean(value: object, place: Place) -> bool:
     if not isinstance(value, bool):
         raise place.fault("must be `true` or `false`")
@@ -113,6 +120,7 @@ def _read_labels(value: object, place: Place) -> tuple[tuple[str, str], ...]:
 
 
 text = _Reader("string", _read_text)
+lines = _Reader("string, lines allowed", _read_lines)
 boolean = _Reader("`true` or `false`", _read_boolean)
 path = _Reader("path", _read_path)
 reference = _Reader("`env:NAME` or `file:PATH`", _read_reference)

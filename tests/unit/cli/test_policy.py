@@ -97,3 +97,30 @@ def test_explains_each_access(
         "database": "",
     }
     assert gate.run(*ask, "--json").json[0]["permitted"] == permitted
+
+
+def test_compares_decisions_with_what_is_expected(
+    gate: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def answer(name: str, *, passed: bool) -> dict[str, Any]:
+        decided = {"decision": "refuse", "code": "policy.denied", "reason": "no permit", "policies": []}
+        return {"case": name, "passed": passed, "expected": "refuse" if passed else "allow", **decided}
+
+    class Tests:
+        answers: tuple[dict[str, Any], ...] = (answer("one", passed=True),)
+
+        def test_policies(self, config: Path, cases: Path, policies: Path | None) -> list[dict[str, Any]]:
+            assert (config, cases.name, policies) == (gate.config, "cases.toml", None)
+            return list(self.answers)
+
+    app = Tests()
+    monkeypatch.setattr("gatebook.cli.policy.load_application", lambda: app)
+    cases = tmp_path / "cases.toml"
+    cases.touch()
+    told = gate.run("policy", "test", str(cases))
+    assert told.status == 0
+    assert told.out.splitlines()[1] == "ok  one   refuse    refuse (policy.denied)  no permit"
+    app.answers = (answer("one", passed=True), answer("two", passed=False))
+    told = gate.run("policy", "test", str(cases), "--json")
+    assert told.status == 1
+    assert [one["passed"] for one in told.json] == [True, False]

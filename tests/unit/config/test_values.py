@@ -33,6 +33,19 @@ def test_refuses_text_that_could_forge_output(value: object) -> None:
         values.text(value, HERE)
 
 
+def test_reads_lines_where_they_are_allowed() -> None:
+    assert values.lines("SELECT 1\n;\n", HERE) == "SELECT 1\n;\n"
+    for wrong in ("", " \n", "a\x00b", "x" * 65_537, 7):
+        with pytest.raises(ConfigFault, match="without NUL"):
+            values.lines(wrong, HERE)
+
+
+def test_reads_some_of_a_few_words() -> None:
+    assert values.choices("a", "b")(["b", "a"], HERE) == ("b", "a")
+    with pytest.raises(ConfigFault, match="must be one of `a`, `b`"):
+        values.choices("a", "b")(["c"], HERE)
+
+
 def test_refuses_arrays_without_end() -> None:
     with pytest.raises(ConfigFault, match="array of strings"):
         values.texts(["x"] * 1001, HERE)
