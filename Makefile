@@ -17,7 +17,7 @@ WORKERS ?= auto
 # More words for pytest, demo or bench: `make bench ARGS="--quick --json out.json"`.
 ARGS ?=
 
-.PHONY: help setup fmt lint types test test-rust test-python fuzz bench docs demo check clean
+.PHONY: help setup fmt lint types test test-rust test-python fuzz bench docs demo idp check clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/:.*## /: /p' Makefile
@@ -64,6 +64,10 @@ docs: setup ## Write the generated pages anew
 
 demo: setup ## Show the main job on a throwaway PostgreSQL
 	@$(BIN)/python examples/demo/run.py $(ARGS)
+
+idp: setup ## Install the identity provider that tests/real asks for tokens (needs node and npm)
+	mkdir -p .venv/idp && cp tests/support/idp/package.json .venv/idp/
+	npm install --prefix .venv/idp --no-audit --no-fund --loglevel=error
 
 check: lint types ## Quick answer before a commit: lint, types, architecture and unit tests
 	$(BIN)/python -m pytest -n $(WORKERS) --quiet tests/architecture tests/unit $(ARGS)

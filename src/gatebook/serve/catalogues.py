@@ -19,7 +19,7 @@ import structlog
 
 from gatebook.model.errors import UpstreamFault
 from gatebook.model.secret import Secret
-from gatebook.model.target import Account, Target, TlsMode
+from gatebook.model.target import Account, Address, Target, TlsMode
 from gatebook.protocols.postgres.catalogue import STARTUP, Catalogue, CatalogueView
 from gatebook.serve.tasks import Tasks
 
@@ -101,13 +101,16 @@ class Catalogues:
     """All databases with sessions. `changed` is called whenever a view is replaced: kept verdicts are void then."""
 
     def __init__(self, tasks: Tasks, changed: Callable[[], None]) -> None:
-        self._databases: dict[tuple[str, str], DatabaseCatalogue] = {}
+        # By address too: after a reload a target of the same name may be another server.
+        self._databases: dict[tuple[str, Address, str], DatabaseCatalogue] = {}
         self._changed = changed
         tasks.start("catalogues", self._poll())
 
     def enter(self, target: Target, database: str) -> DatabaseCatalogue:
         """A session begins there."""
-        found = self._databases.setdefault((target.name, database), DatabaseCatalogue(target, database))
+        key = (target.name, target.address, database)
+        found = self._databases.setdefault(key, DatabaseCatalogue(target, database))
+        found.target = target
         found.sessions += 1
         return found
 
@@ -115,7 +118,7 @@ class Catalogues:
         """A session ended there; the last one takes the connection with it."""
         database.sessions -= 1
         if database.sessions <= 0:
-            self._databases.pop((database.target.name, database.database), None)
+            self._databases.pop((database.target.name, database.target.address, database.database), None)
             await database.close()
 
     async def _poll(self) -> None:
