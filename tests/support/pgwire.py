@@ -77,9 +77,10 @@ def describe(kind: str, name: str = "") -> bytes:
     return message(b"D", kind.encode() + text(name))
 
 
-def group(sql: str, name: str) -> bytes:
-    """A statement under a name of its own, which is dropped before and after."""
-    return close("S", name) + parse(sql, name) + bind(name, name) + execute(name) + close("S", name) + SYNC
+def group(name: str, *texts: str) -> bytes:
+    """Statements under a name of their own, which is dropped before and after."""
+    one = (close("S", name) + parse(sql, name) + bind(name) + execute() for sql in texts)
+    return b"".join(one) + close("S", name) + SYNC
 
 
 def execute(portal: str = "", rows: int = 0) -> bytes:

@@ -17,14 +17,13 @@ from support import pgwire
 
 Output = tuple[Any, ...]
 FACTS = "SELECT facts"
-ASK_FACTS = pgwire.group(FACTS, "gatebook facts")
+ASK_FACTS = pgwire.group("gatebook facts", "SELECT pg_catalog.set_config('jit', 'off', true)", FACTS)
 FACTS_ROW = pgwire.row(b'["public"]', b"public")
 FACTS_ANSWER = (
-    pgwire.CLOSED
-    + pgwire.PARSED
-    + pgwire.BOUND
-    + FACTS_ROW
-    + pgwire.complete("SELECT 1")
+    b"".join(
+        pgwire.CLOSED + pgwire.PARSED + pgwire.BOUND + row + pgwire.complete("SELECT 1")
+        for row in (pgwire.row(b"off"), FACTS_ROW)
+    )
     + pgwire.CLOSED
     + pgwire.READY
 )

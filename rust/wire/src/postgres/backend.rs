@@ -254,7 +254,11 @@ impl Session {
         out: &mut Out,
     ) -> Result<(), Cause> {
         match (kind, self.queue.front_mut()) {
-            (b'1' | b'2' | b'3' | b'C', Some(Expect::Facts)) => return Ok(()),
+            (b'2', Some(Expect::Facts)) => {
+                self.facts.begin_answer();
+                return Ok(());
+            }
+            (b'1' | b'3' | b'C', Some(Expect::Facts)) => return Ok(()),
             (b'T', Some(Expect::Query { .. }))
             | (b't', Some(Expect::Describe))
             | (b'c', Some(Expect::Query { .. } | Expect::Execute { .. })) => {}

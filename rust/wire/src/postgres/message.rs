@@ -156,34 +156,38 @@ pub fn query(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A group of its own that runs one statement under a name of the gate's, and drops the name before
-/// and after. Unlike a `Query` it leaves the client's unnamed statement where it is.
-pub fn group(name: &[u8], text: &[u8]) -> Vec<u8> {
-    let close = |out: &mut Vec<u8>| {
-        put(out, b'C', |out| {
-            out.push(b'S');
+/// A group of its own that runs statements, one behind the other, under a name of the gate's, and
+/// drops the name before and after. Unlike a `Query` it leaves the client's unnamed statement where
+/// it is.
+pub fn group(name: &[u8], texts: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    for text in texts {
+        put_close(&mut out, name);
+        put(&mut out, b'P', |out| {
             put_text(out, name);
+            put_text(out, text);
+            out.extend_from_slice(&0_u16.to_be_bytes());
         });
-    };
-    let mut out = Vec::with_capacity(text.len() + 5 * name.len() + 64);
-    close(&mut out);
-    put(&mut out, b'P', |out| {
-        put_text(out, name);
-        put_text(out, text);
-        out.extend_from_slice(&0_u16.to_be_bytes());
-    });
-    put(&mut out, b'B', |out| {
-        put_text(out, name);
-        put_text(out, name);
-        out.extend_from_slice(&[0; 6]);
-    });
-    put(&mut out, b'E', |out| {
-        put_text(out, name);
-        out.extend_from_slice(&0_u32.to_be_bytes());
-    });
-    close(&mut out);
+        put(&mut out, b'B', |out| {
+            put_text(out, b"");
+            put_text(out, name);
+            out.extend_from_slice(&[0; 6]);
+        });
+        put(&mut out, b'E', |out| {
+            put_text(out, b"");
+            out.extend_from_slice(&0_u32.to_be_bytes());
+        });
+    }
+    put_close(&mut out, name);
     put(&mut out, b'S', |_| {});
     out
+}
+
+fn put_close(out: &mut Vec<u8>, statement: &[u8]) {
+    put(out, b'C', |out| {
+        out.push(b'S');
+        put_text(out, statement);
+    });
 }
 
 /// `ErrorResponse` in the words of a refusal.

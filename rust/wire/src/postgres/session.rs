@@ -23,6 +23,9 @@ const ASKED_AGAIN: u8 = 3;
 const FACTS_BYTES: usize = 256 * 1024;
 /// Name under which the gate's own question is prepared, for as long as it is asked.
 const FACTS_NAME: &[u8] = b"gatebook facts";
+/// Goes before it, for the transaction that both make: settings of the session under which every
+/// plan looks dear (`enable_seqscan = off`) would have the server compile it, for half a second.
+const FACTS_PRELUDE: &[u8] = b"SELECT pg_catalog.set_config('jit', 'off', true)";
 /// LIMIT: statements in one message; each writes an entry.
 pub const STATEMENTS: usize = 1_000;
 
@@ -64,6 +67,11 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// The next statement is answered: what counts is the row of the last.
+    pub fn begin_answer(&mut self) {
+        self.reading = Some(Vec::new());
+    }
+
     /// Takes the first row of the answer; later rows and oversized ones are ignored.
     pub fn take_row(&mut self, body: &[u8]) {
         let Some(reading) = self.reading.as_mut().filter(|cells| cells.is_empty()) else { return };
@@ -388,7 +396,8 @@ impl Session {
         if idle {
             self.facts.reading = Some(Vec::new());
             let proof = Authorized::housekeeping(Housekeeping::Facts);
-            self.stage.push(proof, &message::group(FACTS_NAME, &self.facts_query));
+            self.stage
+                .push(proof, &message::group(FACTS_NAME, &[FACTS_PRELUDE, &self.facts_query]));
             self.queue.push(Expect::Facts);
             self.groups.0 += 1;
         }

@@ -20,7 +20,12 @@ from gatebook.model.operation import ObjectKind, ObjectRef
 Run: TypeAlias = Callable[[str, str, str], Awaitable[Sequence[Sequence[bytes | None]]]]
 """Run one statement with two parameters, give its rows in text format. What the server or the network raises passes."""
 
-STARTUP: Final = (("search_path", "pg_catalog"), ("client_encoding", "UTF8"), ("default_transaction_read_only", "on"))
+STARTUP: Final = (
+    ("search_path", "pg_catalog"),
+    ("client_encoding", "UTF8"),
+    ("default_transaction_read_only", "on"),
+    ("jit", "off"),
+)
 
 # LIMIT: JSON of one catalogue; about 400,000 relations of ten columns.
 VIEW_BYTES: Final = 256 * 1024 * 1024
