@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from support import pgwire
-from support.play import Play, allow, logged_in
+from support.play import Play, allow, constant_query, logged_in
 
 CANCEL = ("errand", pgwire.cancel(7, b"\x09\x09\x09\x09"))
 
@@ -132,6 +132,10 @@ def test_pg_13_every_type_byte_is_listed_or_ends_the_session(kind: bytes) -> Non
     assert not any(output[0] == "upstream" and output[1] != pgwire.TERMINATE for output in got)
     if kind in {b"d", b"c", b"f"}:
         assert got == []  # dropped, as the server drops them outside COPY
+    elif kind in {b"Q", b"P", b"B", b"E", b"D", b"C", b"H", b"S"}:
+        assert [output[0] for output in got] == ["client"]  # refused in the server's words, and the session goes on
+    elif kind == b"X":
+        assert got[-1][:2] == ("end", "client closed")
     elif kind == b"F":
         assert got == [("ask",)]
     else:
@@ -158,15 +162,29 @@ def test_pg_13_a_length_that_lies_ends_the_session_and_nothing_is_forwarded(leng
         pgwire.message(b"E", b"\x00\x00"),
         pgwire.message(b"S", b"x"),
         pgwire.message(b"H", b"x"),
-        pgwire.message(b"X", b"x"),
         pgwire.message(b"B", b"\x00\x00\x00\x00\x00\x01\x00\x00\x00\x09a\x00\x00"),
     ],
 )
-def test_pg_13_a_malformed_message_ends_the_session(broken: bytes) -> None:
+def test_pg_13_a_malformed_message_is_refused_as_at_the_server_and_never_forwarded(broken: bytes) -> None:
     play = logged_in()
-    got = play.take(play.conversation.client(broken))
-    assert got[-1][:2] == ("end", "protocol violation")
-    assert not any(output[0] == "ask" for output in got)
+    behind = b"" if broken[:1] in {b"Q", b"S"} else pgwire.SYNC
+    ((side, shown),) = play.take(play.conversation.client(broken + behind))
+    assert (side, [kind for kind, _ in pgwire.split(shown)]) == ("client", ["E", "Z"])
+    assert pgwire.error_fields(next(pgwire.split(shown))[1])["C"] == "08P01"
+    play.client(pgwire.query("SELECT 1"), ("ask",))
+
+
+def test_a_malformed_message_fails_the_transaction_that_it_stands_in() -> None:
+    play = logged_in()
+    play.client(pgwire.query("BEGIN"), ("ask",))
+    play.answer(allow("BEGIN"), ("upstream", pgwire.query("BEGIN")))
+    begun = pgwire.complete("BEGIN") + pgwire.READY_IN_BLOCK
+    play.upstream(begun, ("client", begun))
+    play.client(pgwire.message(b"S", b"x"), ("upstream", constant_query(2)))
+    syntax_error = pgwire.error("42601", 'syntax error at or near "gatebook"')
+    got = play.take(play.conversation.upstream(syntax_error + pgwire.READY_FAILED))
+    kinds = [kind for kind, _ in pgwire.split(got[0][1])]
+    assert kinds == ["E", "Z"]
 
 
 @pytest.mark.parametrize("kind", [bytes([kind]) for kind in range(256)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
 from support import pgwire
 from support.play import ASK_FACTS, FACTS, FACTS_ANSWER, Play, admission, allow, logged_in, refuse
 
@@ -275,14 +276,32 @@ def test_copy_in_is_forwarded_once_the_server_reads_it() -> None:
     assert (effect["received_bytes"], effect["tag"]) == (len(data), "COPY 1")
 
 
-def test_flush_and_sync_are_dropped_while_copy_reads_data_as_the_server_drops_them() -> None:
+def test_flush_and_sync_are_read_past_while_copy_reads_data() -> None:
     play = logged_in()
     play.client(pgwire.query("COPY t FROM STDIN"), ("ask",))
     play.answer(allow("COPY"), ("upstream", pgwire.query("COPY t FROM STDIN")))
     begin = pgwire.message(b"G", b"\x00\x00\x01\x00\x00")
     play.upstream(begin, ("client", begin))
-    play.client(pgwire.FLUSH + pgwire.SYNC)
+    play.client(pgwire.FLUSH + pgwire.SYNC, ("upstream", pgwire.SYNC))
     play.client(pgwire.message(b"c"), ("upstream", pgwire.message(b"c")))
+    done = pgwire.complete("COPY 0") + pgwire.READY
+    play.upstream(done, ("client", done))
+    play.client(pgwire.query("SELECT 1"), ("ask",))
+
+
+@pytest.mark.parametrize("readies", [1, 2])
+def test_a_copy_that_fails_may_have_left_the_syncs_that_were_sent_meanwhile(readies: int) -> None:
+    play = logged_in()
+    batch = pgwire.parse("COPY t FROM STDIN") + pgwire.bind() + pgwire.execute() + pgwire.SYNC
+    play.client(batch, ("ask",))
+    play.answer(allow("COPY", cache="exact"), ("upstream", batch))
+    begins = pgwire.PARSED + pgwire.BOUND + pgwire.message(b"G", b"\x00\x00\x00")
+    play.upstream(begins, ("client", begins))
+    tail = pgwire.message(b"c") + pgwire.SYNC
+    play.client(tail, ("upstream", tail))
+    failed = pgwire.error("P0001", "no") + pgwire.READY * readies
+    play.upstream(failed, ("client", failed))
+    play.client(pgwire.query("SELECT 1"), ("ask",))
 
 
 def test_stale_copy_data_behind_an_error_is_dropped() -> None:

@@ -235,11 +235,10 @@ def test_pg_11_the_same_with_simple_queries_between_begin_and_commit(guarded: Pl
         b"Q" + struct.pack(">I", 3),
         b"Q" + struct.pack(">I", 0) + b"DROP TABLE kept\x00",
         b"Q" + struct.pack(">I", 0x40000000) + b"DROP TABLE kept\x00",
-        b"Q" + struct.pack(">I", 19) + b"DROP TABLE kept",  # no zero byte at the end
         b"\x00" + struct.pack(">I", 4),
         b"y" + struct.pack(">I", 4),
     ],
-    ids=["4GiB", "negative", "three", "zero", "1GiB", "no_end", "no_kind", "unlisted"],
+    ids=["4GiB", "negative", "three", "zero", "1GiB", "no_kind", "unlisted"],
 )
 def test_pg_13_a_message_of_impossible_form_closes_the_session(
     guarded: Place, client: RawClient, garbage: bytes
@@ -252,6 +251,13 @@ def test_pg_13_a_message_of_impossible_form_closes_the_session(
         assert refusal([one for one in answer if one[0] == "E"])["S"] == "FATAL"
     guarded.operations_since(before)  # its end is in the book
     assert (tables(guarded), rows(guarded)) == ("kept rows", "0")
+
+
+def test_pg_13_a_text_without_its_end_is_refused_and_the_session_goes_on(guarded: Place, client: RawClient) -> None:
+    answer = client.ask(b"Q" + struct.pack(">I", 19) + b"DROP TABLE kept")
+    assert (kinds(answer), refusal(answer)["C"]) == ("EZ", "08P01")
+    assert kinds(client.ask(pgwire.query("SELECT 1")))[-1] == "Z"
+    assert tables(guarded) == "kept rows"
 
 
 @pytest.mark.parametrize(

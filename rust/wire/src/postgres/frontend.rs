@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use super::evidence::{Running, Subject};
-use super::message::{Message, Reader};
+use super::form;
+use super::message::Message;
 use super::names::{Portal, Statement};
 use super::queue::Expect;
 use super::refusal::{gate_refusal, Refused};
@@ -25,16 +26,12 @@ pub struct Desk<'a> {
     pub at: Moment,
 }
 
+/// The server's words for a message kind that it does not know either.
+pub const UNLISTED: &str = "invalid frontend message type";
 /// What a policy's no is told as where it is about a name that the gate does not know.
 const UNKNOWN_STATEMENT: (&str, &str) =
     ("protocol.unknown_statement", "prepared statement is not known to the gate");
 const UNKNOWN_PORTAL: (&str, &str) = ("protocol.unknown_portal", "portal is not known to the gate");
-
-/// A malformed message ends the session: nothing behind it can be read for sure.
-fn malformed(kind: u8) -> Step {
-    let note = format!("message `{}` does not have the form of its kind", kind.escape_ascii());
-    Step::End(Cause::with("protocol violation", note))
-}
 
 impl Session {
     /// Serves one whole message.
@@ -72,16 +69,16 @@ impl Session {
             (b'H', _) => self.flush(message, desk.at, out),
             (b'F', _) => self.function(message, desk, out),
             (kind, _) => {
-                let note = format!("message kind `{}` is not listed", kind.escape_ascii());
+                let note = format!("{UNLISTED} {kind}");
                 Step::End(Cause::with("protocol violation", note))
             }
         }
     }
 
     fn query(&mut self, message: Message<'_>, desk: &mut Desk<'_>, out: &mut Out) -> Step {
-        let mut reader = Reader(message.body);
-        let Some(text) = reader.text().filter(|_| reader.0.is_empty()) else {
-            return malformed(b'Q');
+        let text = match form::query(message.body) {
+            Ok(text) => text,
+            Err(fault) => return self.refuse_malformed(message, fault, desk.at, out),
         };
         let matter = Matter { via: "query", text, ..Matter::default() };
         let (verdict, proof, _) = match self.decide(&matter, Refused::Simple, message, 5, desk, out)
@@ -102,16 +99,10 @@ impl Session {
     }
 
     fn parse(&mut self, message: Message<'_>, desk: &mut Desk<'_>, out: &mut Out) -> Step {
-        let mut reader = Reader(message.body);
-        let (Some(name), Some(text)) = (reader.text(), reader.text()) else {
-            return malformed(b'P');
+        let [name, text, types] = match form::parse(message.body) {
+            Ok(read) => read,
+            Err(fault) => return self.refuse_malformed(message, fault, desk.at, out),
         };
-        let types = reader.0;
-        let well_formed =
-            reader.short().is_some_and(|count| reader.0.len() == usize::from(count) * 4);
-        if !well_formed {
-            return malformed(b'P');
-        }
         let kind = if name.is_empty() { Refused::ParseUnnamed } else { Refused::Extended };
         let start = 5 + name.len() + 1;
         if self.names_full() {
@@ -135,14 +126,10 @@ impl Session {
     }
 
     fn bind(&mut self, message: Message<'_>, desk: &mut Desk<'_>, out: &mut Out) -> Step {
-        let mut reader = Reader(message.body);
-        let (Some(portal), Some(name)) = (reader.text(), reader.text()) else {
-            return malformed(b'B');
+        let [portal, name, arguments] = match form::bind(message.body) {
+            Ok(read) => read,
+            Err(fault) => return self.refuse_malformed(message, fault, desk.at, out),
         };
-        let arguments = reader.0;
-        if !is_bind_tail(arguments) {
-            return malformed(b'B');
-        }
         if self.names_full() {
             let refusal = gate_refusal("limit.names", "too many prepared statements or portals");
             return self.refuse_name(&refusal, message, desk.at, out);
@@ -177,13 +164,10 @@ impl Session {
     }
 
     fn execute(&mut self, message: Message<'_>, desk: &mut Desk<'_>, out: &mut Out) -> Step {
-        let mut reader = Reader(message.body);
-        let (Some(name), Some(_rows)) = (reader.text(), reader.long()) else {
-            return malformed(b'E');
+        let name = match form::execute(message.body) {
+            Ok(name) => name,
+            Err(fault) => return self.refuse_malformed(message, fault, desk.at, out),
         };
-        if !reader.0.is_empty() {
-            return malformed(b'E');
-        }
         let now = desk.setup.epochs.now(self.session_epoch());
         let Some(portal) = self.names.portal(name) else {
             return self.execute_unknown(name, message, desk, out);
@@ -251,8 +235,8 @@ impl Session {
     }
 
     fn describe(&mut self, message: Message<'_>, at: Moment, out: &mut Out) -> Step {
-        if kind_and_name(message.body).is_none() {
-            return malformed(b'D');
+        if let Err(fault) = form::target(message.body) {
+            return self.refuse_malformed(message, fault, at, out);
         }
         // What the gate does not know was made by SQL (PREPARE, DECLARE), which was judged. Its
         // description shows no row, and where there is none the server says so itself.
@@ -261,7 +245,10 @@ impl Session {
     }
 
     fn close(&mut self, message: Message<'_>, at: Moment, out: &mut Out) -> Step {
-        let Some((kind, name)) = kind_and_name(message.body) else { return malformed(b'C') };
+        let (kind, name) = match form::target(message.body) {
+            Ok(read) => read,
+            Err(fault) => return self.refuse_malformed(message, fault, at, out),
+        };
         if kind == b'S' {
             self.names.change(self.groups.0, name, None);
         } else if let Some(portal) = self.names.unbind(name) {
@@ -273,8 +260,8 @@ impl Session {
     }
 
     fn flush(&mut self, message: Message<'_>, at: Moment, out: &mut Out) -> Step {
-        if !message.body.is_empty() {
-            return malformed(b'H');
+        if let Err(fault) = form::nothing(message.body) {
+            return self.refuse_malformed(message, fault, at, out);
         }
         self.record(b'>', message.whole, at, out);
         self.stage.push(Authorized::housekeeping(Housekeeping::Order), message.whole);
@@ -282,8 +269,12 @@ impl Session {
     }
 
     fn sync(&mut self, message: Message<'_>, at: Moment, out: &mut Out) -> Step {
-        if !message.body.is_empty() {
-            return malformed(b'S');
+        if let Err(fault) = form::nothing(message.body) {
+            if self.skip != Skip::Nothing {
+                // Whether the server would take it for the Sync it skips to is not worth knowing.
+                return Step::End(Cause::with("protocol violation", "malformed Sync"));
+            }
+            return self.refuse_malformed(message, fault, at, out);
         }
         self.record(b'>', message.whole, at, out);
         if std::mem::replace(&mut self.skip, Skip::Nothing) == Skip::Alone {
@@ -291,11 +282,9 @@ impl Session {
             self.show(&ready, at, out);
             return Step::Done;
         }
-        if self.copy_in {
-            return Step::Done; // the server reads past a Sync while COPY reads data
-        }
         self.stage.push(Authorized::housekeeping(Housekeeping::Order), message.whole);
-        self.queue.push(Expect::Sync);
+        // The server reads past a Sync while COPY reads data, unless the COPY has failed by then.
+        self.queue.push(Expect::Sync { in_copy: self.copy_in });
         self.end_group();
         Step::Done
     }
@@ -336,9 +325,6 @@ impl Session {
     }
 
     fn terminate(&mut self, message: Message<'_>, at: Moment, out: &mut Out) -> Step {
-        if !message.body.is_empty() {
-            return malformed(b'X');
-        }
         self.record(b'>', message.whole, at, out);
         Step::End(Cause::of("client closed"))
     }
@@ -380,7 +366,7 @@ impl Session {
     /// Writes the entry of a refusal and answers it. `place` is the message and where in it the
     /// text starts (0: it holds no text).
     #[allow(clippy::too_many_arguments)] // one refusal: what, how, why, where, when
-    fn refuse(
+    pub(super) fn refuse(
         &mut self,
         matter: &Matter<'_>,
         kind: Refused,
@@ -462,7 +448,7 @@ impl Session {
         self.record(b'>', &whole, at, out);
     }
 
-    fn end_group(&mut self) {
+    pub(super) fn end_group(&mut self) {
         self.group_open = false;
         self.groups.0 += 1;
     }
@@ -487,27 +473,4 @@ fn blotted<'a>(bytes: &'a [u8], start: usize, blots: &[(u32, u32)]) -> std::borr
         }
     }
     bytes.into()
-}
-
-fn kind_and_name(body: &[u8]) -> Option<(u8, &[u8])> {
-    let mut reader = Reader(body);
-    let kind = reader.byte().filter(|kind| matches!(kind, b'S' | b'P'))?;
-    let name = reader.text()?;
-    reader.0.is_empty().then_some((kind, name))
-}
-
-/// Whether formats, values and result formats have the form of a Bind.
-fn is_bind_tail(tail: &[u8]) -> bool {
-    fn check(tail: &[u8]) -> Option<()> {
-        let mut reader = Reader(tail);
-        let formats = reader.short()?;
-        reader.take(usize::from(formats) * 2)?;
-        for _ in 0..reader.short()? {
-            reader.value()?;
-        }
-        let formats = reader.short()?;
-        reader.take(usize::from(formats) * 2)?;
-        reader.0.is_empty().then_some(())
-    }
-    check(tail).is_some()
 }

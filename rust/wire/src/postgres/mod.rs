@@ -9,6 +9,7 @@
 mod backend;
 mod enter;
 mod evidence;
+mod form;
 mod frontend;
 mod greet;
 mod login;
@@ -199,7 +200,7 @@ impl Postgres {
                     return None;
                 }
                 Step::End(cause) => {
-                    let code = if cause.note.contains("not listed") {
+                    let code = if cause.note.starts_with(frontend::UNLISTED) {
                         "protocol.unlisted"
                     } else {
                         "protocol.malformed"

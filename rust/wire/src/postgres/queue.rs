@@ -46,7 +46,10 @@ pub enum Expect {
         statement: bool,
     },
     /// Sync: `ReadyForQuery`.
-    Sync,
+    Sync {
+        /// It was sent while COPY read data: the server may have read past it, and owe nothing.
+        in_copy: bool,
+    },
     /// `FunctionCall`: its response, then `ReadyForQuery`.
     Function {
         /// Its operation; taken once it ended.
@@ -74,7 +77,7 @@ impl Expect {
         matches!(
             self,
             Self::Query { .. }
-                | Self::Sync
+                | Self::Sync { .. }
                 | Self::Function { .. }
                 | Self::RefusedQuery { .. }
                 | Self::Facts
@@ -120,17 +123,24 @@ impl Queue {
     /// Takes everything up to, not including, the next Sync: the server skips it behind an error.
     /// The flag says whether there is such a Sync.
     pub fn take_skipped(&mut self) -> (Vec<Expect>, bool) {
-        let sync = self.0.iter().position(|expect| matches!(expect, Expect::Sync));
+        let sync = self.0.iter().position(|expect| matches!(expect, Expect::Sync { .. }));
         let skipped = self.0.drain(..sync.unwrap_or(self.0.len())).collect();
         (skipped, sync.is_some())
     }
 
-    /// Drops the Syncs behind the front and counts them: the server's copy-in mode reads past them
-    /// without an answer.
-    pub fn drop_syncs_behind_front(&mut self) -> u64 {
+    /// COPY begins to read data: the Syncs that were sent before are among what it reads past.
+    pub fn mark_syncs_in_copy(&mut self) {
+        for expect in &mut self.0 {
+            if let Expect::Sync { in_copy } = expect {
+                *in_copy = true;
+            }
+        }
+    }
+
+    /// COPY is over: drops the Syncs sent while it read data, and counts them.
+    pub fn drop_syncs_in_copy(&mut self) -> u64 {
         let before = self.0.len();
-        let mut first = true;
-        self.0.retain(|expect| std::mem::take(&mut first) || !matches!(expect, Expect::Sync));
+        self.0.retain(|expect| !matches!(expect, Expect::Sync { in_copy: true }));
         u64::try_from(before - self.0.len()).unwrap_or(0)
     }
 

@@ -55,6 +55,7 @@ impl Session {
         if kind == Refused::Simple {
             self.stage.push(proof, &message::query(&text));
             self.queue.push(Expect::RefusedQuery { error: Some(error) });
+            self.end_group();
         } else {
             let name = if kind == Refused::ParseUnnamed { b"" } else { CONSTANT_NAME };
             let mut parse = Vec::with_capacity(96);

@@ -174,6 +174,8 @@ pub struct Session {
     pub(super) skip: Skip,
     /// The server reads COPY data from the client.
     pub(super) copy_in: bool,
+    /// Syncs sent while a COPY read data that failed: each may be answered beyond what is owed.
+    pub(super) spare_readies: u64,
     /// A confirmed statement may have changed the catalogue; told when the transaction ends.
     pub(super) catalogue_dirty: bool,
     pub(super) ends_at_us: u64,
@@ -210,6 +212,7 @@ impl Session {
             groups: (0, 0),
             skip: Skip::Nothing,
             copy_in: false,
+            spare_readies: 0,
             catalogue_dirty: false,
             ends_at_us: admission.ends_at_us,
             own_epoch: 0,
