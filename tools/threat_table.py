@@ -28,7 +28,7 @@ THREATS = {
     "PG-10": "a refused simple Query: an error and ReadyForQuery, and the next query works",
     "PG-11": "allow, refuse, allow in one pipeline: answers in order, the third is skipped, nothing of it stays",
     "PG-12": "policy, catalogue or names changed after Bind: judged again before Execute",
-    "PG-13": "lengths that lie, wrap or never end: an error, the session ends, nothing is forwarded",
+    "PG-13": "lengths that lie, wrap or never end: an error, and nothing is forwarded",
     "PG-15": "bytes pipelined behind a TLS request, on either side: the connection ends",
     "PG-16": "no TLS, or encryption the gate does not speak: refused before a password is asked for",
     "PG-17": "start-up parameters given twice or malformed: refused before they can be read two ways",

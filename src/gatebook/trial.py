@@ -30,6 +30,8 @@ NAME = "try"
 TARGET = "db"
 AGENT = "agent"
 KEY_LIFETIME = timedelta(days=30)
+# LIMIT: the largest that can be set: whoever tries the gate should not meet a bound that the server does not have.
+MESSAGE_BYTES = 256 << 20
 
 _SCHEMES = frozenset({"postgresql", "postgres"})
 _SECRET = 0o600
@@ -186,6 +188,9 @@ recording_key = "file:recording.key"
 
 [policy]
 folder = "policies"
+
+[limits]
+message_bytes = {MESSAGE_BYTES}
 
 [[target]]
 name = "{TARGET}"

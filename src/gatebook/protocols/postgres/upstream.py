@@ -2,13 +2,13 @@
 """From a role to a login at the server: which start-up parameters a client may bring, and what the gate sends.
 
 Source: PostgreSQL documentation, "Message Formats", StartupMessage; "Connection Settings" for `options`. Every setting
-a client brings is an access of its own, as if it had said SET; what cannot be read is refused.
+a client brings is an access of its own, as if it had said SET; options that cannot be read are `opaque`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,18 +35,24 @@ class StartupFault(ClientFault):
 
 @dataclass(frozen=True, slots=True)
 class Startup:
-    """What a client asked for, read: `settings` in order, those of `options` first, as the server takes them."""
+    """What a client asked for, read: `settings` in order, those of `options` first, as the server takes them.
+
+    `unread` is an `options` that holds more than settings.
+    """
 
     user: str
     database: str
     settings: tuple[tuple[str, str], ...]
     replication: str
+    unread: str = ""
 
 
 def read_startup(parameters: Sequence[tuple[str, str]]) -> Startup:
-    """Read start-up parameters; names were checked to be unique. StartupFault if `options` or a name is malformed."""
+    """Read start-up parameters; names were checked to be unique. StartupFault if a name is malformed."""
     named = dict(parameters)
-    settings = [*_read_options(named.get("options", ""))]
+    options = named.get("options", "")
+    read = _read_options(options)
+    settings = [*(read or ())]
     for name, value in parameters:
         if name in _NOT_SETTINGS:
             continue
@@ -58,6 +64,7 @@ def read_startup(parameters: Sequence[tuple[str, str]]) -> Startup:
         database=named.get("database", "") or named.get("user", ""),
         settings=tuple(settings),
         replication=named.get("replication", ""),
+        unread=options if read is None else "",
     )
 
 
@@ -68,6 +75,8 @@ def startup_accesses(startup: Startup, target: Target) -> tuple[Access, ...]:
     reading = Reading(names, {}, {}, lambda _text: b"", columns=False)
     for name, value in startup.settings:
         set_setting(reading, name, value)
+    if startup.unread:
+        reading.on_database("opaque")
     accesses = list(reading.accesses)
     if startup.replication not in {"", "false", "off", "no", "0"}:
         here = ObjectRef(ObjectKind.DATABASE, (target.name, database))
@@ -80,6 +89,8 @@ def upstream_parameters(startup: Startup, target: Target) -> list[tuple[str, str
     asked = {name.lower() for name, _ in startup.settings}
     parameters = [("database", target.database_for(startup.database)), *startup.settings]
     parameters += [(name, value) for name, value in PINNED if name not in asked]
+    if startup.unread:
+        parameters.append(("options", startup.unread))
     if startup.replication:
         parameters.append(("replication", startup.replication))
     return parameters
@@ -103,8 +114,9 @@ def upstream_address(address: Address) -> tuple[str, int]:
     return (address.host, address.port)
 
 
-def _read_options(options: str) -> Iterable[tuple[str, str]]:
-    """Read `-c name=value` and `--name=value`; a backslash takes the next character as it is."""
+def _read_options(options: str) -> list[tuple[str, str]] | None:
+    """Read `-c name=value` and `--name=value`; None if there is anything else, which only the server understands."""
+    settings: list[tuple[str, str]] = []
     words = iter(_split(options))
     for word in words:
         if word == "-c":
@@ -114,16 +126,17 @@ def _read_options(options: str) -> Iterable[tuple[str, str]]:
         elif word.startswith("--"):
             word = word[2:]  # noqa: PLW2901  or in the long form
         else:
-            raise StartupFault(f"start-up option {quoted(word)} is not served", "use `-c name=value`")
+            return None
         name, equals, value = word.partition("=")
         name = name.replace("-", "_")
         if not equals or not _SETTING.fullmatch(name):
-            raise StartupFault(f"start-up option {quoted(word)} is not `name=value`")
-        yield (name, value)
+            return None
+        settings.append((name, value))
+    return settings
 
 
 def _split(options: str) -> list[str]:
-    """Split at white space as the server does (`pg_split_opts`)."""
+    """Split at white space as the server does (`pg_split_opts`): a backslash takes the next character as it is."""
     words: list[str] = []
     word = ""
     inside = escaped = False

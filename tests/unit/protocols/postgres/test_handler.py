@@ -106,7 +106,7 @@ def test_a_bad_key_is_refused_and_named_for_evidence(rules: Rules) -> None:
 
 
 def test_a_start_up_that_cannot_be_read_is_refused_before_the_key_is_looked_at(rules: Rules) -> None:
-    _, outcome = _receive(_arrival(("user", "bot"), ("options", "-x")), rules)
+    _, outcome = _receive(_arrival(("user", "bot"), ("a b", "1")), rules)
     assert isinstance(outcome, NotAdmitted)
     assert isinstance(outcome.answer, NotIdentified)
     assert outcome.answer.failed == "startup"

@@ -46,9 +46,10 @@ def test_options_are_read_as_the_server_reads_them() -> None:
 
 
 @pytest.mark.parametrize("options", ["-d 5", "-c", "-c a", "--=1", "-c 1a=2", "a=1", "-e"])
-def test_options_that_are_no_setting_are_refused(options: str) -> None:
-    with pytest.raises(StartupFault):
-        read_startup([("user", "bot"), ("options", options)])
+def test_options_that_are_no_setting_are_opaque_and_left_to_the_server(options: str) -> None:
+    assert _accesses(("options", options)) == ["opaque shop.production"]
+    startup = read_startup([("user", "bot"), ("options", options)])
+    assert dict(upstream_parameters(startup, TARGET))["options"] == options
 
 
 def test_a_parameter_that_cannot_be_a_setting_is_refused() -> None:
