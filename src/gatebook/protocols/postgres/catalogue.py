@@ -17,8 +17,8 @@ import msgspec
 from gatebook.model.errors import UpstreamFault, quoted
 from gatebook.model.operation import ObjectKind, ObjectRef
 
-Run: TypeAlias = Callable[[str, str, str], Awaitable[Sequence[Sequence[bytes | None]]]]
-"""Run one statement with two parameters, give its rows in text format. What the server or the network raises passes."""
+Run: TypeAlias = Callable[..., Awaitable[Sequence[Sequence[bytes | None]]]]
+"""Run a statement with its parameters, give its rows, all as text. What the server or the network raises passes."""
 
 STARTUP: Final = (
     ("search_path", "pg_catalog"),
@@ -40,19 +40,23 @@ _RELATIONS = "c.relkind IN ('r','p','v','m','f','S','i','I') AND c.relpersistenc
 _FROM_THE_START: Final = "1"
 
 
+# The other parameters: how many rows are known. Where fewer are there, the oids of all tell which went.
+_MORE_THAN_THERE: Final = str(2**62)
+
+
 def _new(alias: str) -> str:
     return f"age({alias}.xmin) <= age($1::text::xid)"
 
 
-def _part(table: str, alias: str, schema: str, row: str, *, changed: str, which: str = "true") -> str:
-    """One catalogue: how many rows there are, the rows that changed, and if asked for the oids of all."""
+def _part(table: str, alias: str, schema: str, row: str, *, known: str, changed: str, which: str = "true") -> str:
+    """One catalogue: the number of rows, the rows that changed, and the oids of all if fewer are there than known."""
     live = f"SELECT n.oid FROM pg_catalog.pg_namespace n WHERE {_LIVE}"  # noqa: S608  constants of this file
     rows = f"FROM pg_catalog.{table} {alias} WHERE {which} AND {alias}.{schema} IN ({live})"
     return (
-        f"json_build_object('count', (SELECT count(*) {rows}),"
-        f" 'oids', CASE WHEN $2::text::bool THEN (SELECT json_agg({alias}.oid::int8) {rows}) END,"
+        f"(SELECT json_build_object('count', there.count,"  # noqa: S608  constants of this file
+        f" 'oids', CASE WHEN there.count < {known}::text::int8 THEN (SELECT json_agg({alias}.oid::int8) {rows}) END,"
         f" 'rows', (SELECT coalesce(json_agg(json_build_array({alias}.oid::int8, {alias}.{schema}::int8, {row})), '[]')"
-        f" {rows} AND ({changed})))"
+        f" {rows} AND ({changed}))) FROM (SELECT count(*) {rows}) there)"
     )
 
 
@@ -71,13 +75,14 @@ READ_QUERY: Final = f"""SELECT pg_catalog.json_build_object(
         '''c.relname, c.relkind,
     CASE WHEN c.relkind IN ('i', 'I') THEN '{}'::name[] ELSE ARRAY(SELECT a.attname FROM pg_catalog.pg_attribute a
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) END''',
+        known="$2",
         changed=f"{_new('c')} OR c.oid IN (SELECT a.attrelid FROM pg_catalog.pg_attribute a WHERE {_new('a')})",
         which=_RELATIONS,
     )
 },
- 'functions', {_part("pg_proc", "p", "pronamespace", "p.proname", changed=_new("p"))},
- 'operators', {_part("pg_operator", "o", "oprnamespace", "o.oprname", changed=_new("o"))},
- 'types', {_part("pg_type", "t", "typnamespace", "t.typname, t.typtype", changed=_new("t"))},
+ 'functions', {_part("pg_proc", "p", "pronamespace", "p.proname", known="$3", changed=_new("p"))},
+ 'operators', {_part("pg_operator", "o", "oprnamespace", "o.oprname", known="$4", changed=_new("o"))},
+ 'types', {_part("pg_type", "t", "typnamespace", "t.typname, t.typtype", known="$5", changed=_new("t"))},
  'casts', (SELECT coalesce(json_agg(json_build_array(n.nspname, t.typname)), '[]') FROM pg_catalog.pg_cast k
    JOIN pg_catalog.pg_type t ON t.oid = k.casttarget JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
    WHERE k.oid >= {FIRST_USER_OID} AND k.castfunc <> 0))"""  # noqa: S608  constants of this file
@@ -218,8 +223,9 @@ class Catalogue:
     async def refresh(self, run: Run) -> bool:
         """Read what changed; True if the view differs from before. CatalogueFault for a malformed answer."""
         since = _FROM_THE_START if self._horizon is None else str(self._horizon % 2**32)
-        for oids in ("false", "true"):
-            answer = parse_answer(_single(await run(READ_QUERY, since, oids)))
+        kinds = (self._relations, self._functions, self._operators, self._types)
+        for known in ([str(len(kind.rows)) for kind in kinds], [_MORE_THAN_THERE] * len(kinds)):
+            answer = parse_answer(_single(await run(READ_QUERY, since, *known)))
             parts = (
                 self._relations.apply(answer.relations),
                 self._functions.apply(answer.functions),
@@ -236,6 +242,7 @@ class Catalogue:
         before, schemas = self._schemas, dict(answer.schemas)
         self._horizon, self._schemas = answer.horizon, schemas
         touched = {oid for oid, name in schemas.items() if before.get(oid) != name}
+        code = bool(first or self._functions.touched or self._operators.touched or touched)
         for known in (self._relations, self._functions, self._operators, self._types):
             touched |= known.touched
             known.touched.clear()
@@ -247,7 +254,15 @@ class Catalogue:
             name: self._schema(oid) if first or oid in touched or name not in old else old[name]
             for oid, name in schemas.items()
         }
-        view = CatalogueView(self.view.revision, views, self._function_oids(), casts, *self._planted())
+        view = replace(self.view, schemas=views, casts=casts)
+        if code:
+            functions, operators = self._planted()
+            view = replace(
+                view,
+                function_oids=self._function_oids(),
+                planted_functions=functions,
+                planted_operators=operators,
+            )
         if view == self.view and self.view.revision:  # all was read again, and nothing is new
             return False
         self._revisions += 1
