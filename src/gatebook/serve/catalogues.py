@@ -61,6 +61,10 @@ class DatabaseCatalogue:
                     await self._read()
         return self._catalogue.view
 
+    async def read_ahead(self) -> None:
+        """Make a reading that is due before it is waited for. A failure is that of the reading."""
+        await self.current()
+
     async def poll(self) -> bool:
         """Read the catalogue if it changed; True if the view is another now. A failure is logged and empties it."""
         async with self._lock:

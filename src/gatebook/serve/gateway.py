@@ -171,6 +171,8 @@ class Gateway:
                 case CatalogueChanged():
                     if (live := self._live.get(item.session)) is not None:
                         live.database.mark_due()
+                        # Begun before anybody asks: the next statement of the session is on its way.
+                        self._tasks.start("catalogue", live.database.read_ahead())
                 case Fault():
                     _log.error("carrier fault", what=item.what, note=item.note)
                     self.failed.set()

@@ -14,7 +14,7 @@ from gatebook.model.operation import ObjectKind
 from gatebook.protocols.postgres.commands import cascade
 from gatebook.protocols.postgres.expressions import strings
 from gatebook.protocols.postgres.objects import existing_type, names_in, objects_named
-from gatebook.protocols.postgres.queries import created, parts_of
+from gatebook.protocols.postgres.queries import created, makes_relation, parts_of
 from gatebook.protocols.postgres.reading import Body, Handler, Reading
 from gatebook.protocols.postgres.scope import Item, Scope
 
@@ -36,7 +36,7 @@ def _relation(reading: Reading, body: Body | None, action: str) -> None:
 
 def _create_table(reading: Reading, body: Body, _scope: Scope) -> None:
     reading.access("create", created(reading, body["relation"]))
-    reading.defines()
+    makes_relation(reading, body["relation"])
     for parent in body.get("inhRelations") or ():
         _relation(reading, parent["RangeVar"], "alter")
     fields = {

@@ -50,8 +50,16 @@ def into_clause(reading: Reading, body: Body) -> None:
     relation = body["rel"]
     reading.access("create", created(reading, relation))
     reading.walk(body.get("options"), Scope())
-    reading.defines()
+    makes_relation(reading, relation)
     reading.exact = True
+
+
+def makes_relation(reading: Reading, body: Body) -> None:
+    """Note what making the table of a RangeVar changes: a temporary one is no part of the committed catalogue."""
+    if body.get("relpersistence") == "t":
+        reading.stale()
+    else:
+        reading.defines()
 
 
 def created(reading: Reading, body: Body, *, temporary: bool = False) -> ObjectRef:

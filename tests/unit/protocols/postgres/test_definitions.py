@@ -58,3 +58,9 @@ def test_every_definition_makes_names_uncertain(read: Callable[..., list[Stateme
     ):
         (statement,) = read(text)
         assert {effect.kind for effect in statement.effects} == {EffectKind.FACTS_STALE, EffectKind.CATALOGUE_CHANGED}
+
+
+def test_a_temporary_table_is_no_change_of_the_committed_catalogue(read: Callable[..., list[Statement]]) -> None:
+    for text in ("CREATE TEMP TABLE t (id int)", "CREATE TEMP TABLE t AS SELECT 1", "SELECT 1 INTO TEMP t"):
+        (statement,) = read(text)
+        assert {effect.kind for effect in statement.effects} == {EffectKind.FACTS_STALE}
