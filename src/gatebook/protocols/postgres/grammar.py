@@ -22,6 +22,10 @@ def _fields(text: str) -> Mapping[str, str]:
     return {name: kind for name, _, kind in (part.partition(":") for part in text.split())}
 
 
+def _kinds(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _PLAIN: Final = {
     # leaves
     "A_Const": "ival:- fval:- boolval:- sval:- bsval:-",
@@ -63,5 +67,22 @@ _PLAIN: Final = {
     "typeName:TypeName colexpr coldefexpr", "ReturnStmt": "returnval", "AccessPriv": "cols:-",
     "VacuumRelation": "relation:RangeVar va_cols:-",
 }  # fmt: skip
+
+INSIDE: Final = _kinds(
+    "AlterTableCmd CommonTableExpr CreateOpClassItem IntoClause LockingClause MergeWhenClause ObjectWithArgs "
+    "OnConflictClause PartitionCmd PublicationObjSpec PublicationTable RawStmt WithClause"
+)
+"""Kinds that the handler of the statement around them reads itself; anywhere else they make it opaque."""
+
+ANALYSED: Final = _kinds(
+    "Aggref AlternativeSubPlan ArrayCoerceExpr ArrayExpr CallContext CaseTestExpr CoerceToDomain CoerceToDomainValue "
+    "CoerceViaIO CollateExpr ConvertRowtypeExpr DistinctExpr FieldSelect FieldStore FromExpr FuncExpr InferenceElem "
+    "InlineCodeBlock IntList JsonConstructorExpr JsonExpr JsonTablePath JsonTablePathScan JsonTableSiblingJoin "
+    "MergeAction NextValueExpr NullIfExpr OidList OnConflictExpr OpExpr PLAssignStmt Param Query RTEPermissionInfo "
+    "RangeTblEntry RangeTblFunction RangeTblRef RelabelType ReturningExpr RowCompareExpr RowMarkClause "
+    "ScalarArrayOpExpr SetOperationStmt SortGroupClause SubPlan SubscriptingRef TableFunc TableSampleClause "
+    "TargetEntry Var WindowClause WindowFunc WindowFuncRunCondition WithCheckOption"
+)
+"""Kinds that no raw tree holds: the server's analysis, its planner or PL/pgSQL makes them; one that came is opaque."""
 
 FIELDS: Final[Mapping[str, Mapping[str, str]]] = {kind: _fields(text) for kind, text in _PLAIN.items()}

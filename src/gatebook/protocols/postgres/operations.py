@@ -89,6 +89,7 @@ def understand(
             count=len(entries),
             shape=sql_literal_free(text[entry.stmt_location : end]),
             blots=tuple(blot for blot in blots if entry.stmt_location <= blot[0] < end),
+            doubt=_doubt(facts),
         )
         statements.append(statement)
         if Effect(EffectKind.FACTS_STALE) in statement.effects:
@@ -141,6 +142,19 @@ def _misread(text: bytes, facts: SessionFacts | None) -> str:
     return ""
 
 
+def _doubt(facts: SessionFacts | None) -> str:
+    """Why every statement of the session is opaque beside what it is read as, or empty.
+
+    The text at hand reads the same either way (`_misread` saw to that), but whoever may move quotes or characters under
+    the gate must have been trusted with code that nobody reads.
+    """
+    if facts is not None and facts.client_encoding.upper() not in _UTF8:
+        return "the session's client_encoding is not UTF8"
+    if facts is not None and not facts.standard_conforming_strings:
+        return "the session's standard_conforming_strings is off"
+    return ""
+
+
 class _Entry(msgspec.Struct):
     """One statement of a tree; location and length in bytes, zero meaning from the start and to the end."""
 
@@ -186,12 +200,15 @@ def _read(reading: Reading, node: Body) -> tuple[str, str]:
 
 
 def _statement(
-    reading: Reading, node: Body, *, count: int, shape: str, blots: tuple[tuple[int, int], ...]
+    reading: Reading, node: Body, *, count: int, shape: str, blots: tuple[tuple[int, int], ...], doubt: str
 ) -> Statement:
     kind, verb = _read(reading, node)
     if reading.opaque:
         reading.on_database("opaque")
         reading.stale()
+    elif doubt:
+        reading.not_understood(doubt)
+        reading.on_database("opaque")
     if not reading.accesses:
         reading.on_database("compute")
     context: dict[str, bool | int | str] = {"verb": verb, "statement_count": count, **reading.context}

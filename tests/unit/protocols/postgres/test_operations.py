@@ -164,6 +164,22 @@ def test_backslashes_are_opaque_unless_strings_are_known_to_be_standard(read: Re
     assert "standard_conforming_strings" in read(r"SELECT '\'", facts=off)[0].opaque
 
 
+def test_a_session_that_may_read_otherwise_is_opaque_whatever_it_says_and_never_kept(
+    read: Read, facts: SessionFacts
+) -> None:
+    for changed in (
+        replace(facts, standard_conforming_strings=False),
+        replace(facts, client_encoding="LATIN1"),
+        replace(facts, client_encoding="SQL_ASCII"),
+    ):
+        first, second = read("SELECT 1; SELECT * FROM orders", facts=changed)
+        assert first.opaque == second.opaque != ""
+        assert "opaque" in {access.action for access in first.accesses}
+        assert {access.action for access in second.accesses} == {"opaque", "select"}
+        assert (first.cacheable, second.cacheable) == (CacheScope.NONE, CacheScope.NONE)
+        assert Effect(EffectKind.FACTS_STALE) not in first.effects
+
+
 def test_text_that_is_not_utf8_is_opaque(read: Read) -> None:
     (statement,) = read(b"SELECT '\xff'")
     assert statement.opaque != ""

@@ -202,6 +202,13 @@ def test_pg_21_a_session_that_reads_otherwise_is_not_understood(judge: Judge, fa
     assert judge("SELECT 'ソ'", facts=foreign).code == "policy.opaque"
 
 
+def test_pg_21_every_statement_of_such_a_session_is_opaque_beside_what_it_is(judge: Judge, facts: SessionFacts) -> None:
+    for changed in ({"standard_conforming_strings": False}, {"client_encoding": "LATIN1"}):
+        decision = judge("SELECT count(*) FROM orders", facts=replace(facts, **changed))
+        assert decision.code == "policy.opaque"
+        assert judge("SELECT count(*) FROM orders").result is Result.ALLOW
+
+
 @pytest.mark.parametrize(
     "text",
     [
