@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from support import pgwire
 from support.play import Play, allow, constant_parse, logged_in, refuse
 
+from gatebook.native.pure import Refusal
+
 CLIENT = (
     pgwire.query("SELECT 1; SELECT 2")
     + pgwire.parse("INSERT 1", "a", (23,))
@@ -94,6 +96,36 @@ def test_any_split_gives_the_same_bytes_and_entries(client_cuts: list[int], upst
 
 def test_one_byte_at_a_time_gives_the_same() -> None:
     assert play_through(list(range(len(CLIENT))), list(range(len(UPSTREAM)))) == WHOLE
+
+
+LOGIN = pgwire.startup(user="agent", database="shop") + pgwire.bearer("a.b.c") + pgwire.message(b"p", b"\x01")
+WRONG = Refusal(sqlstate="28P01", message="no", detail="{}", hint="", code="authn.failed")
+
+
+def log_in(cuts: list[int]) -> tuple[bytes, bytes, tuple[Any, ...]]:
+    """Play a login by SASL that is refused; give the client's bytes, the token that was asked about, and the end."""
+    play, shown, token, end = Play(insecure_plaintext=True, bearer=b"{}"), b"", b"", ("",)
+    for piece in pieces(LOGIN, cuts):
+        waiting = play.take(play.conversation.client(piece))
+        while waiting:
+            output, *waiting = waiting
+            if output[0] == "client":
+                shown += output[1]
+            elif output == ("ask",):
+                token = play.question.password()
+                waiting += play.take(play.conversation.refuse(play.ticket, WRONG))
+            else:
+                end = output[:3]
+    return shown, token, end
+
+
+@given(st.lists(st.integers(0, len(LOGIN)), max_size=12))
+def test_any_split_of_a_login_by_sasl_gives_the_same(cuts: list[int]) -> None:
+    shown, token, end = log_in(cuts)
+    assert (shown, token, end) == log_in([])
+    assert [kind for kind, _ in pgwire.split(shown)] == list("RRE")
+    assert token == b"a.b.c"
+    assert end == ("end", "not admitted", "authn.failed")
 
 
 @settings(max_examples=300, deadline=None)

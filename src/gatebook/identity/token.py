@@ -170,8 +170,7 @@ class _Attempt:
         self.check("early", passed=begins is None or begins - LEEWAY <= now)
         issued = self._moment(claims, "iat", "issued")
         self.check("issued", passed=issued is not None and issued - LEEWAY <= now)
-        if expires is None or issued is None:  # the checks above have said so already
-            raise _Failed("lifetime")
+        assert expires is not None and issued is not None  # noqa: PT018  the checks above have said so
         self.check("lifetime", passed=timedelta(0) < expires - issued <= timedelta(seconds=issuer.lifetime_s))
         # 14. subject
         subject = self._name(claims, "sub", "subject")

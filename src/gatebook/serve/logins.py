@@ -30,7 +30,7 @@ WAITING: Final = 20  # LIMIT: attempts of one source that wait at a time; each h
 ENTERED: Final = 20  # failures a minute of one source that the book tells one by one
 COUNTED_S: Final = 10.0  # the rest is told by one entry for so long
 SOURCES: Final = 10_000  # LIMIT: sources remembered
-NAMES: Final = 50_000  # LIMIT: names remembered, per source and in all
+NAMES: Final = 10_000  # LIMIT: names remembered, per source and in all
 CHECKS: Final = 32  # LIMIT: different names of checks in one count
 
 K = TypeVar("K")

@@ -7,9 +7,10 @@ import contextlib
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
-from support.tokens import SigningKey, jwks
+from support.tokens import SigningKey, b64, jwks
 
 from gatebook.identity.jose import JoseFault, is_signed, parse_json, parse_keys
 
@@ -32,6 +33,9 @@ def test_a_key_that_states_its_algorithm_serves_no_other() -> None:
 @pytest.mark.parametrize(
     "key",
     [
+        {"kty": "OKP", "crv": "X25519", "kid": "a", "x": "AAAA"},
+        {"kty": "RSA", "kid": "a", "e": "AQAB", "n": 7},
+        {"kty": "RSA", "kid": "a", "e": "AQAB", "n": "é"},
         {"kty": "oct", "kid": "a", "k": "c2VjcmV0"},
         EC.jwk | {"use": "enc"},
         EC.jwk | {"d": "AAAA"},
@@ -49,6 +53,16 @@ def test_a_key_that_states_its_algorithm_serves_no_other() -> None:
 )
 def test_leaves_out_keys_that_cannot_serve(key: object) -> None:
     assert parse_keys(json.dumps({"keys": [key]}).encode()) == {}
+
+
+def test_takes_an_edwards_key() -> None:
+    public = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    document = json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": b64(public)}]}).encode()
+    assert parse_keys(document)["ed"].algorithms == ("EdDSA",)
+
+
+def test_reads_numbers_with_fractions() -> None:
+    assert parse_json(b'{"a":-1.5,"b":12}') == {"a": -1.5, "b": 12}
 
 
 def test_takes_neither_of_two_keys_of_one_name() -> None:

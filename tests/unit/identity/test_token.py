@@ -226,7 +226,17 @@ def test_a_name_given_twice_in_an_object_has_two_readings() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"a.b", b"a.b.c.d.e", b"e30.e30.e30=", b"e31.e30.AAAA", b"e30.W10.AAAA", b"e30. .AAAA", b"\xff.e30.AAAA"],
+    [
+        b"",
+        b"eyJ.e30.A",
+        b"a.b",
+        b"a.b.c.d.e",
+        b"e30.e30.e30=",
+        b"e31.e30.AAAA",
+        b"e30.W10.AAAA",
+        b"e30. .AAAA",
+        b"\xff.e30.AAAA",
+    ],
 )
 def test_refuses_what_has_not_the_form(data: bytes) -> None:
     assert failed(data) == "form"

@@ -5,16 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from support.tokens import ISSUER, SigningKey, jwks
 
 from gatebook import policy
 from gatebook.identity.api_key import MintedKey
+from gatebook.identity.issuer import Issuer, NoIssuers
+from gatebook.identity.jose import PublicKey, parse_keys
 from gatebook.model.decision import Refused, Result, Verdict
 from gatebook.model.ids import SessionId
 from gatebook.model.operation import Access, CacheScope, ObjectKind, ObjectRef, Operation, Statement
-from gatebook.model.principal import Identified, NotIdentified
+from gatebook.model.principal import Identified, NotIdentified, PrincipalKind
 from gatebook.model.secret import Secret
 from gatebook.model.target import Target
 from gatebook.session import steps
@@ -22,6 +25,7 @@ from gatebook.session.gate import Admitted, Circumstances, Knock, NotAdmitted, R
 
 Knocking = Callable[..., Knock]
 ORDERS = ObjectRef(ObjectKind.RELATION, ("shop", "shop", "public", "orders"))
+NOW = datetime(2026, 11, 23, 3, 4, 5, tzinfo=UTC)
 READ = Statement("SELECT", (Access("select", ORDERS),), privileged=False, cacheable=CacheScope.SHAPE)
 DROP = Statement("DROP TABLE", (Access("drop", ORDERS),), privileged=True, cacheable=CacheScope.EXACT)
 DELETE = Statement("DELETE", (Access("delete", ORDERS),), privileged=True, cacheable=CacheScope.SHAPE)
@@ -56,6 +60,46 @@ def test_a_good_key_is_admitted_as_the_first_role_of_its_groups(
         *["form", "checksum", "known", "revoked", "expired", "owner"],
         *["user", "target", "role", "policy"],
     ]
+
+
+class Tokens(NoIssuers):
+    """One issuer with one key."""
+
+    def __init__(self, key: SigningKey) -> None:
+        self.issuer = Issuer(
+            ISSUER, PrincipalKind.AGENT, ("gatebook",), ("ES256",), ("at+jwt",), 3600, groups=("shop-agents",)
+        )
+        self.keys = parse_keys(jwks(key))
+
+    def find_issuer(self, url: str) -> Issuer | None:
+        return self.issuer if url == ISSUER else None
+
+    def find_issuer_key(self, issuer: str, key_id: str) -> PublicKey | None:
+        return self.keys.get(key_id)
+
+
+def test_a_good_token_is_admitted_and_says_when_it_ends(
+    knock: Knocking, rules: Rules, circumstances: Circumstances
+) -> None:
+    signer, moment = SigningKey.make(), int(NOW.timestamp())
+    rules = replace(rules, tokens=Tokens(signer))
+    token = Secret(signer.token(None, iat=moment, exp=moment + 60))
+    answer = steps.admit(knock(credential=token, user="bot"), rules, SessionId("s_1"), circumstances)
+    assert isinstance(answer, Admitted)
+    assert answer.session.principal.subject.issuer == ISSUER
+    assert answer.identified.ends_at == NOW + timedelta(seconds=60)
+    assert dict(answer.identified.token)["kid"] == "k1"
+    other = steps.admit(knock(credential=token, user="payment-bot"), rules, SessionId("s_1"), circumstances)
+    assert _failed(other) == "user"
+    assert isinstance(other, NotAdmitted)
+    assert dict(other.answer.token)["sub"] == "bot"
+
+
+def test_a_token_is_refused_where_no_issuer_is_trusted(
+    knock: Knocking, rules: Rules, circumstances: Circumstances
+) -> None:
+    token = Secret(SigningKey.make().token())
+    assert _failed(steps.admit(knock(credential=token), rules, SessionId("s_1"), circumstances)) == "issuer"
 
 
 @pytest.mark.parametrize(
