@@ -164,3 +164,16 @@ def _assert_ends(connection: psycopg.Connection[Any], within_s: float) -> None:
             time.sleep(0.02)
     assert time.monotonic() - began < within_s
     assert "the session was ended" in str(caught.value)
+
+
+def test_the_operator_finds_the_failed_check_by_a_command(place: Place) -> None:
+    place.through.psql("-c", "SELECT 1")
+    refused(place, place.through_with(Key("", "secret", "nobody in particular"), user="somebody-else"))
+    logins = place.gate.ask("sessions", "logins", "--last", "2")
+    assert isinstance(logins, list)
+    assert [(login["user"], login["result"], login["failed"]) for login in logins] == [
+        ("helper", "accepted", ""),
+        ("somebody-else", "refused", "form"),
+    ]
+    (failed,) = place.gate.run("sessions", "logins", "--failed", "--last", "1").stdout.splitlines()[1:]
+    assert failed.split()[-3:] == ["work", "refused", "form"]

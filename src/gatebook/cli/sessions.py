@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,39 @@ def list_sessions(*, agent: str | None, target: str | None, last: int, config: P
             for session in found
         ]
         print_table(("session", "started", "agent", "target", "role", "ran", "refused", "rows", "end"), rows)
+    _warn(book.faults)
+
+
+@command.command("logins")
+@click.option("--failed", is_flag=True, help="Only those that were refused.")
+@click.option("--last", type=click.IntRange(1), default=100, show_default=True, help="How many, the newest.")
+@config_option
+@json_option
+def list_logins(*, failed: bool, last: int, config: Path, as_json: bool) -> None:
+    """List attempts to log in, oldest first, and of those that were refused the check that failed.
+
+    Clients are never told which check it was. Many failures of one source in a short time are one line.
+    """
+    from gatebook.vault.book import Book  # noqa: PLC0415  cryptography, only where the book is read
+
+    book = Book(load(config).journal_path)
+    found = book.list_logins(last, failed=failed)
+    if as_json:
+        print_json([{**dataclasses.asdict(login), "at": json_time(login.at)} for login in found])
+    else:
+        rows = [
+            (
+                show_time(login.at),
+                login.source,
+                f"({login.times} times)" if login.times != 1 else login.user,
+                login.target,
+                login.result,
+                login.failed,
+                login.session or login.credential,
+            )
+            for login in found
+        ]
+        print_table(("at", "from", "user", "target", "result", "failed check", "session or credential"), rows)
     _warn(book.faults)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from gatebook.evidence.entry import Leaf, decode_leaf
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.journal_format import Record
+from gatebook.evidence.logins import LoginSummary, summarise_login
 from gatebook.evidence.private import PrivateParts
 from gatebook.evidence.sessions import (
     OperationSummary,
@@ -68,6 +69,25 @@ class Book:
             except EvidenceFault:
                 self.faults += 1
         return sorted(found.values(), key=lambda session: (session.started_at, session.id))
+
+    def list_logins(self, last: int, *, failed: bool = False) -> list[LoginSummary]:
+        """Return the newest attempts to log in, oldest first; with `failed` only those that were refused."""
+        found: list[LoginSummary] = []
+        for record in self._records():
+            if b'"event":"authn' not in record.leaf or (leaf := self._decode(record)) is None:
+                continue
+            if leaf["event"] not in {"authn", "authn.counted"}:
+                continue
+            try:
+                login = summarise_login(leaf)
+            except EvidenceFault:
+                self.faults += 1
+                continue
+            if not failed or login.result != "accepted":
+                found.append(login)
+                if len(found) > 2 * last + 1000:
+                    found = sorted(found, key=lambda one: one.at)[-last:]  # a long book is never held whole
+        return sorted(found, key=lambda one: one.at)[-last:]
 
     def read_session(self, session: str, parts: PrivateParts | None) -> SessionStory | None:
         """Return a session with its operations; None if the book does not know it. `parts` opens private parts."""

@@ -103,3 +103,20 @@ def test_leaves_out_what_does_not_belong_to_a_whole_session(tmp_path: Path) -> N
     assert story is not None
     assert [operation.summary.number for operation in story.operations] == [1]
     assert book.faults == 1
+
+
+def test_lists_the_newest_logins_and_those_that_failed(tmp_path: Path) -> None:
+    def attempt(second: int, result: str, **more: Any) -> bytes:  # noqa: ANN401  members of a leaf
+        at = f"2026-11-25T10:00:{second:02}.000000Z"
+        return leaf("authn", time=at, result=result, checks=[], claimed={}, source={"ip": "192.0.2.1"}, **more)
+
+    counted = leaf("authn.counted", source={"ip": "192.0.2.1"}, failures=7, checks={"form": 7}, seconds=10)
+    odd = leaf("authn", time="now")
+    many = [attempt(second, "accepted") for second in range(50)] * 24
+    put_journal(
+        tmp_path, [start(), counted, odd, *many, attempt(55, "refused", failed="form"), attempt(50, "accepted")]
+    )
+    book = Book(tmp_path)
+    assert [(one.result, one.failed) for one in book.list_logins(2)] == [("accepted", ""), ("refused", "form")]
+    assert [one.times for one in book.list_logins(9, failed=True)] == [7, 1]
+    assert book.faults == 2
