@@ -112,6 +112,7 @@ class Logins:
         self._everywhere: _Bounded[str, _Recent] = _Bounded(NAMES)
         self._welcome: _Bounded[tuple[str, str], float] = _Bounded(NAMES)
         self._forgotten: list[Counted] = []
+        self._counting: set[str] = set()  # sources with a count that no entry has told yet
 
     def arrive(self, ip: str, user: str, moment: float) -> float | None:
         """Return the seconds that an attempt has to wait, or None if it is turned away unheard.
@@ -171,16 +172,21 @@ class Logins:
         if not is_told:
             if not state.counted:
                 state.counted_since = moment
+                self._counting.add(source)
             state.counted[check if check in state.counted or len(state.counted) < CHECKS else "others"] += 1
         return is_told
 
     def take_counted(self, moment: float, *, ending: bool = False) -> list[Counted]:
         """Return the counts whose ten seconds are over, or all if the gate is ending; they begin anew."""
         taken, self._forgotten = self._forgotten, []
-        for source, state in self._sources.items():
-            if state.counted and (ending or moment - state.counted_since >= COUNTED_S):
+        for source in sorted(self._counting):
+            state = self._sources.find(source)
+            if state is None or not state.counted:
+                self._counting.discard(source)  # forgotten meanwhile, and told among the others
+            elif ending or moment - state.counted_since >= COUNTED_S:
                 taken.append(_count(source, state, moment))
                 state.counted.clear()
+                self._counting.discard(source)
         return taken
 
 
