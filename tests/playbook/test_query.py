@@ -419,6 +419,33 @@ def test_an_operation_that_stands_for_its_message_ends_with_it() -> None:
     assert play.events("operation.outcome")[0]["effect"]["rows"] == 2
 
 
+def test_replication_streams_both_ways_until_both_sides_are_done() -> None:
+    play = logged_in()
+    facts = OperationFacts(action=b"{}", decision=b"{}", privileged=True, effects=[], whole=True)
+    start = pgwire.query("START_REPLICATION 0/0")
+    play.client(start, ("ask",))
+    play.answer(Verdict(operations=[facts], refusal=None, cache="none", ttl_us=0, blots=[]), ("upstream", start))
+    begins, wal, reply, done = (
+        pgwire.message(kind, body) for kind, body in ((b"W", b"\0\0\0"), (b"d", b"wal"), (b"d", b"r"), (b"c", b""))
+    )
+    play.upstream(begins + wal, ("client", begins + wal))
+    play.client(reply, ("upstream", reply))
+    play.upstream(wal, ("client", wal))
+    play.client(done, ("upstream", done))
+    ends = wal + done + pgwire.complete("COPY 0") + pgwire.complete("START_STREAMING") + pgwire.READY
+    play.upstream(ends, ("client", ends))
+    effect = play.events("operation.outcome")[0]["effect"]
+    assert (effect["bytes"], effect["received_bytes"], effect["status"]) == (3 * len(wal), len(reply), "done")
+
+
+def test_streaming_both_ways_that_nobody_asked_for_ends_the_session() -> None:
+    play = logged_in()
+    play.client(pgwire.query("SELECT 1"), ("ask",))
+    play.answer(allow("SELECT"), ("upstream", pgwire.query("SELECT 1")))
+    got = play.take(play.conversation.upstream(pgwire.message(b"W", b"\0\0\0")))
+    assert got[-1][:2] == ("end", "upstream violation")
+
+
 def test_a_query_that_the_server_has_to_refuse_within_copy_is_judged_and_forwarded() -> None:
     play = logged_in()
     play.client(pgwire.query("COPY t FROM STDIN"), ("ask",))

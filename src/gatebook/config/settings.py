@@ -242,6 +242,11 @@ class TargetSettings:
     host: str = setting(values.text, "Where it listens: host name, address, or folder of a unix socket.")
     port: int = setting(values.integer(1, 65_535), "Port it listens on.", default=5432)
     database: str = setting(values.text, "Database at the target.")
+    any_database: bool = setting(
+        values.boolean,
+        "Let clients ask for any other database of the server too, as `NAME/DATABASE`.",
+        default=False,
+    )
     tls: TlsMode = setting(
         values.member(TlsMode),
         "How the gate speaks to it. `disable` is for loopback and unix sockets; `require` checks no certificate.",

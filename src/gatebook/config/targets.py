@@ -27,6 +27,7 @@ def resolve_target(settings: TargetSettings, secrets: Secrets) -> Target:
         database=settings.database,
         roles=tuple(Role(RoleName(role.name), _account(role, secrets), role.groups) for role in settings.roles),
         catalogue=None if catalogue is None else _account(catalogue, secrets),
+        any_database=settings.any_database,
         insecure_md5=settings.insecure_md5,
         labels=settings.labels,
     )

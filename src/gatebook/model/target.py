@@ -57,8 +57,8 @@ class Role:
 class Target:
     """A database server behind the gate.
 
-    `database` is the one database the target stands for; `any_database` lets the client name any
-    database of the server (`gatebook try`). `catalogue` is the gate's own login for reading the
+    `database` is the one database the target stands for; `any_database` lets clients ask for any
+    other of the server too. `catalogue` is the gate's own login for reading the
     catalogue; the first role's account when absent.
     """
 
@@ -73,7 +73,3 @@ class Target:
     any_database: bool = False
     insecure_md5: bool = False
     labels: tuple[tuple[str, str], ...] = field(default=())
-
-    def database_for(self, asked: str) -> str:
-        """The database at the server that a client means which asks for `asked`."""
-        return asked if self.any_database else self.database

@@ -34,7 +34,7 @@ from gatebook.native.carrier import (
     Question,
 )
 from gatebook.native.pure import Admission, Refusal
-from gatebook.protocols.postgres.handler import Arrival, Welcome, judge, receive, turn_away
+from gatebook.protocols.postgres.handler import Arrival, Welcome, find_place, judge, receive, turn_away
 from gatebook.protocols.postgres.refusals import render
 from gatebook.serve.cancels import Cancels
 from gatebook.serve.catalogues import Catalogues, DatabaseCatalogue
@@ -269,7 +269,7 @@ class Gateway:
 
     def _write_authn(self, welcome: Welcome) -> None:
         outcome = welcome.outcome
-        target = self.rules.target(welcome.startup.database)
+        place = find_place(welcome.startup, self.rules)
         answer = outcome.identified if isinstance(outcome, Admitted) else outcome.answer
         self._write(
             builders.authn(
@@ -278,7 +278,7 @@ class Gateway:
                 user=welcome.startup.user,
                 database=welcome.startup.database,
                 source=welcome.source,
-                target=target.name if target else "",
+                target=place.target.name if place else "",
                 session=outcome.session.id if isinstance(outcome, Admitted) else "",
                 refused=outcome.refused.code if isinstance(outcome, NotAdmitted) else "",
             )

@@ -54,7 +54,7 @@ def explain(
     settings = load_settings(config)
     engine = load_policies(settings)
     target = _find_target(settings, target_name)
-    name = target.database_for(database or target.database)
+    name = database if database and target.any_database else target.database
     view, facts = asyncio.run(_read_database(target, name, target.roles[0]))
     subject = Subject(f"gatebook:{settings.gate.name}", agent)
     principal = Principal(PrincipalKind.AGENT, subject, groups, None, (subject,), "api_key", "")

@@ -19,6 +19,15 @@ from gatebook.policy.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a client wants to go: a target, and the database at its server. `any_user` lets any user name in."""
+
+    target: Target
+    database: str
+    any_user: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What is in force: replaced whole by a reload, never changed.
 
@@ -33,19 +42,30 @@ class Rules:
     verdict_ttl_s: float = 300.0
     tokens: TokenBook = field(default_factory=NoIssuers)
 
-    def target(self, database: str) -> Target | None:
-        """The target that a client means by the database it names; None if there is none of that name."""
-        return self.targets.get(database, self.any_target)
+    def find(self, asked: str) -> Place | None:
+        """The place that a client means by the database it names: `TARGET`, or `TARGET/DATABASE`.
+
+        None if there is no such target, or it does not stand for that database.
+        """
+        if (target := self.targets.get(asked)) is not None:
+            return Place(target, target.database)
+        name, slash, database = asked.partition("/")
+        target = self.targets.get(name) if slash and database else None
+        if target is not None and (target.any_database or database == target.database):
+            return Place(target, database)
+        return Place(self.any_target, asked, any_user=True) if self.any_target else None
 
 
 @dataclass(frozen=True, slots=True)
 class Knock:
-    """A client at the door: what it showed and asked for. `accesses` are those its start-up options need."""
+    """A client at the door: what it showed and asked for. `accesses` are those its start-up options need.
+
+    `place` is None if it asked for none that there is.
+    """
 
     credential: Secret
     user: str
-    target: Target | None
-    database: str
+    place: Place | None
     accesses: tuple[Access, ...]
     tls: bool
     now: datetime

@@ -46,23 +46,22 @@ def admit(knock: Knock, rules: Rules, session_id: SessionId, evaluation: Circums
     if isinstance(answer, NotIdentified):
         return NotAdmitted(answer, _NOT_GOOD)
     principal, checks = answer.principal, answer.checks
-    any_user = knock.target is not None and knock.target.any_database
+    place = knock.place
+    role = _role(principal, place.target) if place else None
     for name, passed in (
-        ("user", any_user or knock.user in answer.names),
-        ("target", knock.target is not None),
-        ("role", knock.target is not None and _role(principal, knock.target) is not None),
+        ("user", (place is not None and place.any_user) or knock.user in answer.names),
+        ("target", place is not None),
+        ("role", role is not None),
     ):
         checks = (*checks, Check(name, passed))
         if not passed:
             return NotAdmitted(NotIdentified(checks, principal.credential, answer.token), _NOT_GOOD)
     # 3. admit: the role, and the policy's word on being here with these start-up options
-    role = _role(principal, knock.target) if knock.target else None
-    if knock.target is None or role is None:  # the checks above have said so already
+    if place is None or role is None:  # the checks above have said so already
         checks = (*checks, Check("role", passed=False))
         return NotAdmitted(NotIdentified(checks, principal.credential, answer.token), _NOT_GOOD)
-    database = knock.target.database_for(knock.database)
-    session = Session(session_id, principal, knock.target, role, database, knock.tls)
-    here = ObjectRef(ObjectKind.DATABASE, (knock.target.name, database))
+    session = Session(session_id, principal, place.target, role, place.database, knock.tls)
+    here = ObjectRef(ObjectKind.DATABASE, (place.target.name, place.database))
     login = Statement("LOGIN", (Access("login", here), *knock.accesses), privileged=False)
     decision = _judge(session, Operation("login", (login,)), login, rules, evaluation)
     checks = (*checks, Check("policy", decision.result is Result.ALLOW))

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from gatebook.model.ids import RoleName, TargetName
@@ -35,11 +33,3 @@ TARGET = Target(
 )
 def test_only_loopback_and_sockets_cannot_leave_the_machine(host: str, *, local: bool) -> None:
     assert Address(host, 5432).is_local is local
-
-
-def test_a_target_stands_for_one_database_whatever_it_is_called() -> None:
-    assert TARGET.database_for("shop") == "shop_production"
-
-
-def test_a_target_for_any_database_takes_the_clients_word() -> None:
-    assert replace(TARGET, any_database=True).database_for("accounts") == "accounts"

@@ -40,7 +40,8 @@ def test_one_target_can_stand_for_any_database(files: Folder) -> None:
 
     rules = read_regime(files.read().settings, files.read().rules.book, NoIssuers(), adapt).rules
     assert rules.targets == {}
-    assert rules.target("whatever") is rules.any_target
+    assert (place := rules.find("whatever")) is not None
+    assert place.target is rules.any_target
 
 
 def test_no_policy_at_all_is_a_fault(files: Folder) -> None:

@@ -17,7 +17,7 @@ from gatebook.model.operation import Access
 from gatebook.model.principal import Subject
 from gatebook.model.secret import Secret
 from gatebook.model.target import Account, Address, Role, Target, TlsMode
-from gatebook.session.gate import Circumstances, Knock, Rules
+from gatebook.session.gate import Circumstances, Knock, Place, Rules
 
 NOW = datetime(2026, 11, 23, 3, 4, 5, tzinfo=UTC)
 ANN = Subject("gatebook:gate-1", "ann")
@@ -95,8 +95,7 @@ def knock(key: MintedKey, target: Target) -> Callable[..., Knock]:
         usual = Knock(
             credential=key.token,
             user="order-bot",
-            target=target,
-            database="shop",
+            place=Place(target, target.database),
             accesses=accesses,
             tls=True,
             now=NOW,

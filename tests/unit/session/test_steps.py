@@ -21,7 +21,7 @@ from gatebook.model.principal import Identified, NotIdentified, PrincipalKind
 from gatebook.model.secret import Secret
 from gatebook.model.target import Target
 from gatebook.session import steps
-from gatebook.session.gate import Admitted, Circumstances, Knock, NotAdmitted, Rules, Session
+from gatebook.session.gate import Admitted, Circumstances, Knock, NotAdmitted, Place, Rules, Session
 
 Knocking = Callable[..., Knock]
 ORDERS = ObjectRef(ObjectKind.RELATION, ("shop", "shop", "public", "orders"))
@@ -107,7 +107,7 @@ def test_a_token_is_refused_where_no_issuer_is_trusted(
     [
         ({"credential": Secret("hunter2")}, "form"),
         ({"user": "payment-bot"}, "user"),
-        ({"target": None}, "target"),
+        ({"place": None}, "target"),
     ],
 )
 def test_a_login_that_fails_names_the_check_for_evidence_and_nothing_to_the_client(
@@ -134,7 +134,10 @@ def test_an_agent_without_a_role_at_the_target_stays_out(
     knock: Knocking, rules: Rules, circumstances: Circumstances, target: Target
 ) -> None:
     nobody = replace(target, roles=(target.roles[0],))
-    assert _failed(steps.admit(knock(target=nobody), rules, SessionId("s_1"), circumstances)) == "role"
+    assert (
+        _failed(steps.admit(knock(place=Place(nobody, nobody.database)), rules, SessionId("s_1"), circumstances))
+        == "role"
+    )
 
 
 def test_a_known_identity_that_no_policy_lets_in_is_told_so(
@@ -159,11 +162,11 @@ def test_a_start_up_option_needs_its_permit_like_a_statement(
     assert dict(answer.refused.facts)["denied"] == ("set_role shop.admin",)
 
 
-def test_any_user_name_goes_where_any_database_may_be_asked_for(
+def test_any_user_name_goes_where_the_place_says_so(
     knock: Knocking, rules: Rules, circumstances: Circumstances, target: Target
 ) -> None:
-    anything = replace(target, any_database=True)
-    session = _admitted(knock(target=anything, user="whoever", database="shop"), rules, circumstances)
+    place = Place(target, "shop", any_user=True)
+    session = _admitted(knock(place=place, user="whoever"), rules, circumstances)
     assert session.database == "shop"
 
 

@@ -290,6 +290,13 @@ impl Session {
                     self.spare_readies = 0;
                 }
             }
+            // Replication streams both ways; its commands are no SQL, so that such a message was
+            // judged as a whole.
+            (b'W', Some(Expect::Query { running, .. }))
+                if running.first().is_some_and(Running::is_whole) =>
+            {
+                self.copy_in = true;
+            }
             (b'1', Some(Expect::Parse { .. })) => {
                 if let Some(Expect::Parse { running: Some(done), .. }) = self.queue.pop() {
                     self.conclude(&done, Status::Done(b""), at, out);

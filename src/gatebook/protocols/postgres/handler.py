@@ -32,7 +32,7 @@ from gatebook.protocols.postgres.upstream import (
     upstream_tls,
 )
 from gatebook.session import steps
-from gatebook.session.gate import Admitted, Circumstances, Knock, NotAdmitted, Rules, Session
+from gatebook.session.gate import Admitted, Circumstances, Knock, NotAdmitted, Place, Rules, Session
 
 # LIMIT: accesses of one statement in a leaf, which has 65,535 bytes; `accesses_more` counts the rest.
 ACCESSES_TOLD: Final = 100
@@ -104,13 +104,12 @@ def receive(
         refused = Refused(fault.code, fault.message, fault.hint)
         outcome = steps.turn_away("startup", refused)
         return Welcome(render(refused), outcome, startup, source)
-    target = rules.target(startup.database)
+    place = find_place(startup, rules)
     knock = Knock(
         credential=arrival.password,
         user=startup.user,
-        target=target,
-        database=startup.database,
-        accesses=startup_accesses(startup, target) if target else (),
+        place=place,
+        accesses=startup_accesses(startup, place) if place else (),
         tls=arrival.tls is not None,
         now=circumstances.now,
     )
@@ -121,6 +120,20 @@ def receive(
         fresh = dataclasses.replace(fresh, ends_at_us=min(fresh.ends_at_us, int(ends_at.timestamp() * 1_000_000)))
     native = _admission(admitted.session, startup, source, fresh, limits=limits, gateway=gateway)
     return Welcome(native, admitted, startup, source)
+
+
+def find_place(startup: Startup, rules: Rules) -> Place | None:
+    """Where a client wants to go.
+
+    Physical replication is of a server, and PostgreSQL's tools for it always name the database `replication`: where no
+    target is called so, they mean the only one there is.
+    """
+    place = rules.find(startup.database)
+    if not startup.is_physical:
+        return place
+    if place is None and startup.database == "replication" and len(rules.targets) == 1:
+        place = rules.find(next(iter(rules.targets)))
+    return dataclasses.replace(place, database=place.target.database) if place else None
 
 
 def turn_away(arrival: Arrival, check: str, refused: Refused) -> Welcome:
@@ -138,7 +151,7 @@ def _admission(
 ) -> pure.Admission:
     target, account = session.target, session.role.account
     host, port = upstream_address(target.address)
-    parameters = upstream_parameters(startup, target)
+    parameters = upstream_parameters(startup, session.database)
     identity = identity_part(session.principal, session.role.name)
     place = where_part(gateway=gateway, target=target.name, database=session.database, account=account.name)
     return pure.Admission(

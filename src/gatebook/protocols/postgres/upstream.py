@@ -19,10 +19,13 @@ from gatebook.protocols.postgres.catalogue import CatalogueView
 from gatebook.protocols.postgres.names import Names
 from gatebook.protocols.postgres.reading import Reading
 from gatebook.protocols.postgres.settings import set_setting
+from gatebook.session.gate import Place
 
 # What the gate reads statements by; a client that asks for another value needs a permit for the setting.
 PINNED: Final = (("client_encoding", "UTF8"), ("standard_conforming_strings", "on"))
 _NOT_SETTINGS: Final = frozenset({"user", "database", "options", "replication"})
+# The server takes any beginning of these words; whatever is not one of them counts as a yes here.
+_NO: Final = frozenset({"", "0", "off", "of", "no", "n", *("false"[:length] for length in range(1, 6))})
 _SETTING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$.]{0,127}")
 _TLS: Final = {TlsMode.VERIFY_FULL: "full", TlsMode.VERIFY_CA: "chain", TlsMode.INSECURE_REQUIRE: "insecure_none"}
 
@@ -46,6 +49,16 @@ class Startup:
     replication: str
     unread: str = ""
 
+    @property
+    def is_replication(self) -> bool:
+        """Whether the client wants to speak the replication protocol, as the server reads the parameter."""
+        return self.replication.lower() not in _NO
+
+    @property
+    def is_physical(self) -> bool:
+        """Whether it wants the whole server's log and not that of a database."""
+        return self.is_replication and self.replication.lower() != "database"
+
 
 def read_startup(parameters: Sequence[tuple[str, str]]) -> Startup:
     """Read start-up parameters; names were checked to be unique. StartupFault if a name is malformed."""
@@ -68,9 +81,9 @@ def read_startup(parameters: Sequence[tuple[str, str]]) -> Startup:
     )
 
 
-def startup_accesses(startup: Startup, target: Target) -> tuple[Access, ...]:
+def startup_accesses(startup: Startup, place: Place) -> tuple[Access, ...]:
     """The accesses that start-up parameters need, each as if the client had said SET."""
-    database = target.database_for(startup.database)
+    target, database = place.target, place.database
     names = Names(target.name, database, CatalogueView(), None)
     reading = Reading(names, {}, {}, lambda _text: b"", columns=False)
     for name, value in startup.settings:
@@ -78,16 +91,16 @@ def startup_accesses(startup: Startup, target: Target) -> tuple[Access, ...]:
     if startup.unread:
         reading.on_database("opaque")
     accesses = list(reading.accesses)
-    if startup.replication not in {"", "false", "off", "no", "0"}:
+    if startup.is_replication:
         here = ObjectRef(ObjectKind.DATABASE, (target.name, database))
         accesses.append(Access("replicate", here))
     return tuple(accesses)
 
 
-def upstream_parameters(startup: Startup, target: Target) -> list[tuple[str, str]]:
+def upstream_parameters(startup: Startup, database: str) -> list[tuple[str, str]]:
     """The parameters of the gate's own StartupMessage, without `user`."""
     asked = {name.lower() for name, _ in startup.settings}
-    parameters = [("database", target.database_for(startup.database)), *startup.settings]
+    parameters = [("database", database), *startup.settings]
     parameters += [(name, value) for name, value in PINNED if name not in asked]
     if startup.unread:
         parameters.append(("options", startup.unread))

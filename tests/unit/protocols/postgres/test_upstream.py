@@ -11,6 +11,7 @@ from gatebook.model.ids import RoleName, TargetName
 from gatebook.model.secret import Secret
 from gatebook.model.target import Account, Address, Role, Target, TlsMode
 from gatebook.protocols.postgres.upstream import (
+    Startup,
     StartupFault,
     read_startup,
     startup_accesses,
@@ -18,6 +19,7 @@ from gatebook.protocols.postgres.upstream import (
     upstream_parameters,
     upstream_tls,
 )
+from gatebook.session.gate import Place
 
 TARGET = Target(
     name=TargetName("shop"),
@@ -32,7 +34,9 @@ TARGET = Target(
 
 def _accesses(*parameters: tuple[str, str]) -> list[str]:
     startup = read_startup([("user", "bot"), ("database", "shop"), *parameters])
-    return sorted(f"{access.action} {access.object}" for access in startup_accesses(startup, TARGET))
+    return sorted(
+        f"{access.action} {access.object}" for access in startup_accesses(startup, Place(TARGET, TARGET.database))
+    )
 
 
 def test_the_database_is_the_user_where_none_is_named() -> None:
@@ -49,7 +53,7 @@ def test_options_are_read_as_the_server_reads_them() -> None:
 def test_options_that_are_no_setting_are_opaque_and_left_to_the_server(options: str) -> None:
     assert _accesses(("options", options)) == ["opaque shop.production"]
     startup = read_startup([("user", "bot"), ("options", options)])
-    assert dict(upstream_parameters(startup, TARGET))["options"] == options
+    assert dict(upstream_parameters(startup, TARGET.database))["options"] == options
 
 
 def test_a_parameter_that_cannot_be_a_setting_is_refused() -> None:
@@ -72,7 +76,7 @@ def test_pg_21_another_encoding_in_the_start_up_needs_a_permit() -> None:
 
 def test_the_gate_pins_what_it_reads_statements_by() -> None:
     startup = read_startup([("user", "bot"), ("database", "shop"), ("application_name", "psql")])
-    assert upstream_parameters(startup, TARGET) == [
+    assert upstream_parameters(startup, TARGET.database) == [
         ("database", "production"),
         ("application_name", "psql"),
         ("client_encoding", "UTF8"),
@@ -82,13 +86,13 @@ def test_the_gate_pins_what_it_reads_statements_by() -> None:
 
 def test_a_permitted_choice_of_the_client_is_not_pinned_over() -> None:
     startup = read_startup([("user", "bot"), ("Client_Encoding", "LATIN1")])
-    names = [name for name, _ in upstream_parameters(startup, TARGET)]
+    names = [name for name, _ in upstream_parameters(startup, TARGET.database)]
     assert names == ["database", "Client_Encoding", "standard_conforming_strings"]
 
 
 def test_the_clients_user_never_reaches_the_server() -> None:
     startup = read_startup([("user", "postgres"), ("database", "shop")])
-    assert "postgres" not in dict(upstream_parameters(startup, TARGET)).values()
+    assert "postgres" not in dict(upstream_parameters(startup, TARGET.database)).values()
 
 
 @pytest.mark.parametrize(
@@ -112,3 +116,16 @@ def test_the_accounts_certificate_goes_with_the_demand() -> None:
 def test_the_folder_of_a_socket_becomes_its_path() -> None:
     assert upstream_address(Address("/run/postgresql", 5433)) == ("/run/postgresql/.s.PGSQL.5433", 5433)
     assert upstream_address(Address("db.example.com", 5432)) == ("db.example.com", 5432)
+
+
+@pytest.mark.parametrize("word", ["", "false", "FALSE", "off", "no", "0", "f"])
+def test_no_replication_is_asked_for(word: str) -> None:
+    assert not Startup("a", "b", (), word).is_replication
+
+
+@pytest.mark.parametrize(("word", "physical"), [("true", True), ("1", True), ("on", True), ("database", False)])
+def test_replication_needs_its_permit(word: str, *, physical: bool) -> None:
+    startup = Startup("a", "shop", (), word)
+    assert startup.is_physical is physical
+    accesses = startup_accesses(startup, Place(TARGET, TARGET.database))
+    assert [access.action for access in accesses] == ["replicate"]
