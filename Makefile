@@ -17,7 +17,7 @@ WORKERS ?= auto
 # More words for pytest, demo or bench: `make bench ARGS="--quick --json out.json"`.
 ARGS ?=
 
-.PHONY: help setup fmt lint types test test-rust test-python fuzz bench docs demo idp check clean
+.PHONY: help setup fmt lint types test test-rust test-python fuzz bench docs demo idp check clean test-drivers
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/:.*## /: /p' Makefile
@@ -52,6 +52,9 @@ test-rust: setup ## Tests of the Rust crates
 
 test-python: setup ## Tests in Python, real servers included
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+test-drivers: setup ## Programmes of nine drivers, direct and through the gate: they must print the same
+	$(BIN)/python tests/drivers/run.py $(ARGS)
 
 fuzz: setup ## Fuzz each parser for FUZZ_SECONDS (60)
 	tools/fuzz.sh $(FUZZ_SECONDS)
