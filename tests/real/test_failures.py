@@ -37,6 +37,17 @@ def test_a_target_that_is_down_is_told_and_comes_back(alone: Place) -> None:
     assert alone.gate.ask("ledger", "verify")["ok"] is True  # type: ignore[index]  # an object, by its reference page
 
 
+def test_a_locked_catalogue_is_done_without_and_read_again(alone: Place) -> None:
+    with psycopg.connect(alone.through.dsn, autocommit=True) as client:
+        client.execute("CREATE TABLE seen (n int)")
+        assert client.execute("SELECT count(*) FROM seen").fetchone() == (0,)
+        with psycopg.connect(alone.server.url(alone.database), autocommit=False) as locker:
+            locker.execute("LOCK pg_catalog.pg_class IN ACCESS EXCLUSIVE MODE")
+            time.sleep(2.5)  # a poll has met the lock
+            assert client.execute("SELECT 'decided'").fetchone() == ("decided",)
+        assert client.execute("SELECT max(n) FROM seen").fetchone() == (None,)
+
+
 def test_a_server_that_crashes_ends_its_sessions_with_a_cause(alone: Place) -> None:
     before = alone.known_sessions()
     psql = alone.through.start_psql("-c", "SELECT pg_sleep(40)")
@@ -51,7 +62,8 @@ def test_a_server_that_crashes_ends_its_sessions_with_a_cause(alone: Place) -> N
 
 def test_stopping_the_gate_lets_a_running_statement_end(alone: Place) -> None:
     psql = alone.through.start_psql("-c", "SELECT pg_sleep(2), 'finished'")
-    eventually(lambda: alone.ask("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(2)%'") != "0")
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(2)%' AND pid <> pg_backend_pid()"
+    eventually(lambda: alone.ask(asked) != "0")
     assert alone.gate.stop() == 0
     output, _ = psql.communicate(timeout=20)
     assert output == "|finished\n"

@@ -86,8 +86,11 @@ class DatabaseCatalogue:
                 "catalogue cannot be read", target=self.target.name, database=self.database, fault=str(fault)[:200]
             )
             self._catalogue.view = CatalogueView()
+            self._catalogue.forget()
             self._answered = 0
-            await self.close()
+            # Who has locked the catalogue keeps it locked for a new connection too, and its login waits longer.
+            if not isinstance(fault, asyncpg.LockNotAvailableError):
+                await self._disconnect()
 
     async def close(self) -> None:
         """Close the connection, after a reading that is under way; the next reading opens another."""

@@ -25,6 +25,8 @@ STARTUP: Final = (
     ("client_encoding", "UTF8"),
     ("default_transaction_read_only", "on"),
     ("jit", "off"),
+    # A session may lock the catalogue and go on: its next statement is decided without.
+    ("lock_timeout", "1000"),
 )
 
 # LIMIT: JSON of one catalogue; about 400,000 relations of ten columns.
