@@ -131,6 +131,31 @@ def test_pg_12_a_raised_epoch_asks_again() -> None:
         play.client(pgwire.query("SELECT 1"), ("ask",))
 
 
+def test_definitions_of_others_never_keep_a_decision_from_being_made() -> None:
+    play = logged_in()
+    play.client(pgwire.query("SELECT 1"), ("ask",))
+    for _ in range(3):
+        play.conversation.raise_epoch("catalogue")
+        play.answer(allow("SELECT", cache="exact"), ("ask",))
+    play.conversation.raise_epoch("catalogue")
+    play.answer(allow("SELECT", cache="exact"), ("upstream", pgwire.query("SELECT 1")))
+    play.upstream(RESULT + pgwire.READY, ("client", RESULT + pgwire.READY))
+    play.client(pgwire.query("SELECT 1"), ("ask",))  # such a verdict is not kept
+
+
+def test_a_policy_that_keeps_changing_refuses() -> None:
+    play = logged_in()
+    play.client(pgwire.query("SELECT 1"), ("ask",))
+    for _ in range(3):
+        play.conversation.raise_epoch("policy")
+        play.answer(allow("SELECT"), ("ask",))
+    play.conversation.raise_epoch("policy")
+    play.conversation.raise_epoch("catalogue")
+    got = play.take(play.conversation.answer(play.ticket, allow("SELECT")))
+    assert [kind for kind, _ in pgwire.split(got[0][1])] == ["E", "Z"]
+    assert play.events("operation.refused")[0]["refusal"]["code"] == "desk.stale"
+
+
 def test_an_answer_made_under_an_old_epoch_is_asked_again() -> None:
     play = logged_in()
     play.client(pgwire.query("SELECT 1"), ("ask",))

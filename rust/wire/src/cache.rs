@@ -57,6 +57,12 @@ impl EpochValues {
         self.in_session(0)
     }
 
+    /// Whether the two differ in nothing but the catalogue.
+    #[must_use]
+    pub fn differs_by_catalogue(self, other: Self) -> bool {
+        Self { catalogue: other.catalogue, ..self } == other
+    }
+
     /// The same shared epochs beside another epoch of the session.
     #[must_use]
     pub fn in_session(self, session: u64) -> Self {

@@ -89,7 +89,7 @@ impl Session {
 pub fn gate_refusal(code: &'static str, message: &str) -> Refusal {
     let (sqlstate, hint) = match code {
         "desk.silent" => ("42501", "retry; if it stays, tell the operator of the gate"),
-        "desk.stale" => ("42501", "retry: policy or catalogue changed while this was decided"),
+        "desk.stale" => ("42501", "retry: policy changed while this was decided"),
         "limit.statement" | "limit.message" => ("54000", "send less in one message"),
         "limit.names" => ("54000", "close prepared statements or portals that are not needed"),
         "protocol.tls_required" => ("28000", "connect with sslmode=verify-full"),

@@ -298,9 +298,14 @@ impl Session {
             if self.asked_again <= ASKED_AGAIN {
                 return None;
             }
-            self.asked_again = 0;
-            let words = "policy or catalogue kept changing while this was decided";
-            return Some(Ruling::Refuse(gate_refusal("desk.stale", words), None));
+            // Others may define objects all the time. A verdict that is younger than the question is
+            // good for this message then: the server runs it a moment later still, among the same
+            // definitions. It is not kept. Policy and grants have to hold at the moment itself.
+            if !asked.differs_by_catalogue(now) {
+                self.asked_again = 0;
+                let words = "policy kept changing while this was decided";
+                return Some(Ruling::Refuse(gate_refusal("desk.stale", words), None));
+            }
         }
         self.asked_again = 0;
         if let Some(refusal) = &verdict.refusal {
@@ -310,7 +315,9 @@ impl Session {
             let words = format!("{} statements in one message", verdict.operations.len());
             return Some(Ruling::Refuse(gate_refusal("limit.statement", &words), None));
         }
-        self.keep(setup, matter, &verdict, now, at);
+        if asked == now {
+            self.keep(setup, matter, &verdict, now, at);
+        }
         Some(Ruling::Allow(verdict, now))
     }
 
