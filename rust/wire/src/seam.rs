@@ -10,7 +10,13 @@
 
 use std::sync::Arc;
 
-use crate::proof::{Batch, Cleared, Forwardable, MaskPlan, Token};
+use crate::proof::{MaskPlan, Token};
+
+mod admission;
+mod out;
+
+pub use admission::{Admission, Dial, Limits, TlsDemand, TlsFacts, TlsVerify};
+pub use out::{Frame, Out};
 
 /// The time the driver gives with each event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,152 +73,6 @@ pub enum Answer {
     Noted,
     /// The desk was slow, raised or is gone: treated as a refusal.
     Silence,
-}
-
-/// Facts of a TLS connection, for evidence.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TlsFacts {
-    /// `TLSv1.2` or `TLSv1.3`.
-    pub version: String,
-    /// IANA name of the cipher suite.
-    pub cipher: String,
-    /// SHA-256 of the peer's end-entity certificate, lower-case hex; empty if it gave none.
-    pub peer_sha256: String,
-    /// The protocol's name as both sides agreed on it (ALPN); empty if the peer named none.
-    pub alpn: String,
-    /// The peer's certificate under the hash of its own signature, for the channel binding
-    /// `tls-server-end-point` (RFC 5929, section 4.1); empty where that hash is not known.
-    pub end_point: Vec<u8>,
-}
-
-/// How the upstream's certificate is checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TlsVerify {
-    /// Encrypt only; named `insecure` wherever a person sets it.
-    InsecureNone,
-    /// Chain to the roots, any name.
-    Chain,
-    /// Chain and name.
-    Full,
-}
-
-/// Upstream TLS as admission demands it. Absent means plaintext.
-#[derive(Clone, PartialEq, Eq)]
-pub struct TlsDemand {
-    /// Name sent as SNI and checked under [`TlsVerify::Full`].
-    pub server_name: String,
-    /// How far to check.
-    pub verify: TlsVerify,
-    /// Trusted roots, PEM; empty means the public roots compiled in.
-    pub roots_pem: Vec<u8>,
-    /// Certificate chain and private key that the gate shows, PEM; both empty where it has none.
-    pub identity_pem: (Vec<u8>, Vec<u8>),
-    /// What the protocol is called (ALPN).
-    pub alpn: Vec<u8>,
-}
-
-impl TlsDemand {
-    /// The same without the gate's private key: for connections that carry no login.
-    #[must_use]
-    pub fn without_identity(self) -> Self {
-        Self { identity_pem: Default::default(), ..self }
-    }
-}
-
-impl std::fmt::Debug for TlsDemand {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "TlsDemand({}, {:?})", self.server_name, self.verify)
-    }
-}
-
-/// Where to dial.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dial {
-    /// Host name or address; a path beginning with `/` is a unix socket.
-    pub host: String,
-    /// TCP port; unused for a unix socket.
-    pub port: u16,
-}
-
-/// Bounds of one session. Zero is not "unlimited"; there is no unlimited.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Longest text of one statement or message that is parsed.
-    pub statement_bytes: u32,
-    /// Longest client message that must be held whole (Parse, Bind, Query).
-    pub message_bytes: u32,
-    /// Prepared statements, and open portals, each.
-    pub names: u32,
-    /// Answers outstanding in a pipeline.
-    pub pipeline: u32,
-    /// Microseconds without a byte of either side outside any operation.
-    pub idle_us: u64,
-    /// Microseconds from accept to the end of the login.
-    pub login_us: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            statement_bytes: 256 * 1024,
-            message_bytes: 16 * 1024 * 1024,
-            names: 10_000,
-            pipeline: 100_000,
-            idle_us: 8 * 3_600_000_000,
-            login_us: 60_000_000,
-        }
-    }
-}
-
-/// The desk's consent to a session. Secrets are wiped after the upstream login.
-#[derive(Clone)]
-pub struct Admission {
-    /// Session id, unique for ever, at most 64 ASCII characters of `[A-Za-z0-9_]`.
-    pub session: String,
-    /// Where the target listens.
-    pub dial: Dial,
-    /// Upstream TLS; `None` is plaintext.
-    pub tls: Option<TlsDemand>,
-    /// Upstream account.
-    pub account: String,
-    /// Upstream password; empty when the account has none.
-    pub password: Vec<u8>,
-    /// Answer a server that asks for an md5 hash of the password: the hash is as good as the
-    /// password to whoever sees it, and is soon guessed.
-    pub insecure_md5: bool,
-    /// 18 or more unpredictable ASCII characters for SCRAM, without comma.
-    pub nonce: String,
-    /// Startup parameters for the upstream, in order, without `user`.
-    pub startup: Vec<(String, String)>,
-    /// SHA-256 over target, database, account and entitlement: the constant part of a cache key.
-    pub scope: [u8; 32],
-    /// The principal's key for fair queueing at the desk.
-    pub principal: String,
-    /// The constant statement that reads the facts of the session; empty asks for none.
-    pub facts_query: Vec<u8>,
-    /// The secret half of the cancel key shown to the client: all of it from protocol 3.2 on, the
-    /// first four bytes before.
-    pub cancel_secret: [u8; 32],
-    /// Key of recording and private parts.
-    pub recording_key: [u8; 32],
-    /// Wrapped `recording_key` and manifest head, written beside the recording; opaque here.
-    pub recording_head: Vec<u8>,
-    /// `identity` object of every entry: canonical JSON.
-    pub identity: Vec<u8>,
-    /// `source` object of every entry: canonical JSON.
-    pub source: Vec<u8>,
-    /// `where` object of every entry: canonical JSON.
-    pub place: Vec<u8>,
-    /// Microseconds since the epoch at which the session ends; 0 for none.
-    pub ends_at_us: u64,
-    /// Bounds.
-    pub limits: Limits,
-}
-
-impl std::fmt::Debug for Admission {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Admission({})", self.session)
-    }
 }
 
 /// A no, in the protocol's own fields; the conversation adds the operation id to `detail`.
@@ -433,104 +293,6 @@ pub enum Command {
     CatalogueChanged(String),
     /// Flush what is for the client (bounded wait), close everything, seal the recording. Last.
     End(Cause, Box<Ended>),
-}
-
-/// One recorded frame, as the client saw or sent it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frame {
-    /// `>` from the client, `<` to the client.
-    pub direction: u8,
-    /// When, microseconds since the epoch.
-    pub unix_us: u64,
-    /// Length of its bytes in [`Out::frame_bytes`].
-    pub len: u32,
-}
-
-/// What one turn produced. Reused: the driver clears it.
-#[derive(Debug, Default)]
-pub struct Out {
-    to_client: Vec<u8>,
-    to_upstream: Vec<u8>,
-    batch: Batch,
-    frames: Vec<Frame>,
-    frame_bytes: Vec<u8>,
-    /// In order, after the bytes of this turn have been handed to the sockets.
-    pub commands: Vec<Command>,
-}
-
-impl Out {
-    /// Bytes for the client.
-    pub fn client(&self) -> &[u8] {
-        &self.to_client
-    }
-
-    /// Bytes for the upstream.
-    pub fn upstream(&self) -> &[u8] {
-        &self.to_upstream
-    }
-
-    /// Entries to write before anything of this turn is sent.
-    pub fn batch(&self) -> &Batch {
-        &self.batch
-    }
-
-    /// The same, for the conversation that fills and the journal that writes it.
-    pub fn batch_mut(&mut self) -> &mut Batch {
-        &mut self.batch
-    }
-
-    /// Frames of this turn; their bytes lie back to back in [`Out::frame_bytes`].
-    pub fn frames(&self) -> &[Frame] {
-        &self.frames
-    }
-
-    /// Bytes of the frames.
-    pub fn frame_bytes(&self) -> &[u8] {
-        &self.frame_bytes
-    }
-
-    /// The only way to the upstream.
-    #[allow(clippy::needless_pass_by_value)] // a proof is spent by showing it
-    pub fn send_upstream(&mut self, bytes: Forwardable<'_>) {
-        self.to_upstream.append(bytes.0);
-    }
-
-    /// The only way to the client.
-    pub fn send_client(&mut self, bytes: Cleared<'_>) {
-        self.to_client.extend_from_slice(bytes.0);
-    }
-
-    /// Adds a frame to the recording.
-    pub fn record(&mut self, direction: u8, unix_us: u64, bytes: &[u8]) {
-        let Ok(len) = u32::try_from(bytes.len()) else { return };
-        if len == 0 {
-            return;
-        }
-        self.frame_bytes.extend_from_slice(bytes);
-        match self.frames.last_mut() {
-            Some(last)
-                if last.direction == direction
-                    && last.unix_us == unix_us
-                    && last.len.checked_add(len).is_some() =>
-            {
-                last.len += len;
-            }
-            _ => self.frames.push(Frame { direction, unix_us, len }),
-        }
-    }
-
-    /// Empties everything, keeping the memory up to a bound.
-    pub fn clear(&mut self) {
-        const KEEP: usize = 256 * 1024;
-        self.to_client.clear();
-        self.to_client.shrink_to(KEEP);
-        self.to_upstream.clear();
-        self.to_upstream.shrink_to(KEEP);
-        self.frame_bytes.clear();
-        self.frame_bytes.shrink_to(KEEP);
-        self.frames.clear();
-        self.commands.clear();
-    }
 }
 
 /// A protocol, sans I/O.

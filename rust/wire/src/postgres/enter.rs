@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use super::evidence::{self, Evidence};
+use super::evidence::Evidence;
 use super::login::{self, Login, Want};
 use super::message::{self, Framed, Reader};
+use super::parts;
 use super::refusal::fatal;
 use super::session::Session;
 use super::{Phase, Postgres};
@@ -50,7 +51,7 @@ impl Postgres {
                 }
             }
             Want::Failed(words, theirs) => {
-                let facts = evidence::upstream_object(&login.admission, login.tls.as_ref(), 0, "");
+                let facts = parts::upstream_object(&login.admission, login.tls.as_ref(), 0, "");
                 evidence.start(&login.admission.startup, &facts, at, out);
                 let error = theirs.unwrap_or_else(|| {
                     fatal("upstream.failed", "the target cannot be reached or refused the gate")
@@ -68,7 +69,7 @@ impl Postgres {
         let (login, mut evidence, _stage) = *login;
         let (process, _) = key.split_at(4);
         let number = Reader(process).long().unwrap_or(0);
-        let facts = evidence::upstream_object(
+        let facts = parts::upstream_object(
             &login.admission,
             login.tls.as_ref(),
             number,

@@ -5,7 +5,8 @@
 
 use super::message::{Message, Reader};
 use super::refusal::{gate_refusal, Refused};
-use super::session::{Matter, Session, Step};
+use super::ruling::Matter;
+use super::session::{Session, Step};
 use crate::seam::{Moment, Out};
 
 /// How a body misses the form of its kind.

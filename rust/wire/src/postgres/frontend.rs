@@ -4,17 +4,18 @@
 
 use std::sync::Arc;
 
-use super::evidence::{Running, Subject};
+use super::evidence::Running;
 use super::form;
 use super::message::Message;
 use super::names::{Portal, Statement};
 use super::queue::Expect;
 use super::refusal::{gate_refusal, Refused};
-use super::session::{Matter, Ruling, Session, Skip, Step};
+use super::ruling::Matter;
+use super::session::{Session, Skip, Step};
 use super::Setup;
 use crate::cache::EpochValues;
 use crate::proof::{Authorized, Housekeeping};
-use crate::seam::{Cause, Moment, Out, Refusal, Verdict};
+use crate::seam::{Cause, Moment, Out};
 
 /// What a client message needs beside the session.
 pub struct Desk<'a> {
@@ -335,93 +336,6 @@ impl Session {
         ruling.in_session(self.session_epoch())
     }
 
-    /// Rules on a message: what allows it, and the epochs of that. `Err` is the step to return: it
-    /// waits, or it was refused.
-    fn decide(
-        &mut self,
-        matter: &Matter<'_>,
-        kind: Refused,
-        message: Message<'_>,
-        text_start: usize,
-        desk: &mut Desk<'_>,
-        out: &mut Out,
-    ) -> Result<(Arc<Verdict>, Authorized, EpochValues), Step> {
-        match self.rule(desk.setup, desk.ticket, matter, desk.at, out) {
-            Ruling::Wait => Err(Step::Wait),
-            Ruling::Refuse(refusal, verdict) => {
-                let refusal =
-                    matter.unknown.map_or(refusal, |(code, words)| gate_refusal(code, words));
-                let place = (message, text_start);
-                Err(self.refuse(matter, kind, &refusal, verdict.as_ref(), place, desk.at, out))
-            }
-            Ruling::Allow(verdict, decided) => {
-                match self.authorize(desk.setup, &verdict, decided) {
-                    Some(proof) => Ok((verdict, proof, decided)),
-                    None => Err(Step::Again),
-                }
-            }
-        }
-    }
-
-    /// Writes the entry of a refusal and answers it. `place` is the message and where in it the
-    /// text starts (0: it holds no text).
-    #[allow(clippy::too_many_arguments)] // one refusal: what, how, why, where, when
-    pub(super) fn refuse(
-        &mut self,
-        matter: &Matter<'_>,
-        kind: Refused,
-        refusal: &Refusal,
-        verdict: Option<&Arc<Verdict>>,
-        place: (Message<'_>, usize),
-        at: Moment,
-        out: &mut Out,
-    ) -> Step {
-        let blots = verdict.map(|verdict| verdict.blots.as_slice()).unwrap_or_default();
-        let text = blotted(matter.text, 0, blots);
-        let arguments = if matter.via == "bind" { matter.arguments } else { &[] };
-        let subject = Subject { via: matter.via, text: &text, arguments };
-        let operation = self.evidence.refused(&subject, verdict, refusal, at, out);
-        // A message without text (Bind, Execute) holds nothing that the ranges speak of.
-        let blots = if place.1 == 0 { &[] } else { blots };
-        let whole = blotted(place.0.whole, place.1, blots);
-        self.record(b'>', &whole, at, out);
-        self.answer_refusal(kind, refusal, operation, at, out);
-        Step::Done
-    }
-
-    /// Refuses a Bind that would open one portal too many.
-    fn refuse_name(
-        &mut self,
-        refusal: &Refusal,
-        message: Message<'_>,
-        at: Moment,
-        out: &mut Out,
-    ) -> Step {
-        let matter = Matter { via: "bind", ..Matter::default() };
-        self.refuse(&matter, Refused::Extended, refusal, None, (message, 0), at, out)
-    }
-
-    /// Writes the intents of an allowed message.
-    fn intend(
-        &mut self,
-        matter: &Matter<'_>,
-        verdict: &Arc<Verdict>,
-        at: Moment,
-        out: &mut Out,
-    ) -> Vec<Running> {
-        let text = blotted(matter.text, 0, &verdict.blots);
-        let arguments = match matter.via {
-            "function" => matter.arguments.get(4..).unwrap_or_default(), // behind the oid
-            _ => matter.arguments,
-        };
-        let subject = Subject { via: matter.via, text: &text, arguments };
-        let running = self.evidence.intents(&subject, verdict, at, out);
-        if matter.via != "parse" {
-            self.expect_effects(verdict);
-        }
-        running
-    }
-
     fn forward(
         &mut self,
         kind: Housekeeping,
@@ -436,18 +350,6 @@ impl Session {
         self.group_open = true;
     }
 
-    fn record_blotted(
-        &mut self,
-        whole: &[u8],
-        text_start: usize,
-        verdict: &Verdict,
-        at: Moment,
-        out: &mut Out,
-    ) {
-        let whole = blotted(whole, text_start, &verdict.blots);
-        self.record(b'>', &whole, at, out);
-    }
-
     pub(super) fn end_group(&mut self) {
         self.group_open = false;
         self.groups.0 += 1;
@@ -458,19 +360,4 @@ impl Session {
         let (statements, portals) = self.names.counts();
         statements >= limit || portals >= limit
     }
-}
-
-/// The bytes with password literals overwritten; borrowed where there are none.
-fn blotted<'a>(bytes: &'a [u8], start: usize, blots: &[(u32, u32)]) -> std::borrow::Cow<'a, [u8]> {
-    if blots.is_empty() {
-        return bytes.into();
-    }
-    let mut bytes = bytes.to_vec();
-    for &(from, to) in blots {
-        let place = |offset: u32| start + usize::try_from(offset).unwrap_or(usize::MAX / 2);
-        if let Some(literal) = bytes.get_mut(place(from)..place(to)) {
-            literal.fill(b'*');
-        }
-    }
-    bytes.into()
 }

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How a message comes to its verdict (by the answer that came for it, by a kept one, or by asking),
+//! and what is written of it before anything else: intents, or the refusal.
+
+use std::sync::Arc;
+
+use super::evidence::{Running, Subject};
+use super::frontend::Desk;
+use super::message::Message;
+use super::refusal::{gate_refusal, Refused};
+use super::session::{Session, Step};
+use super::Setup;
+use crate::cache::{EpochValues, Kept, KeyKind, KeyRef};
+use crate::proof::Authorized;
+use crate::seam::{Ask, CacheScope, Command, Moment, Out, Question, Refusal, Verdict};
+use crate::shape;
+
+/// LIMIT: how often a message is asked again because epochs moved while it was decided.
+const ASKED_AGAIN: u8 = 3;
+
+/// LIMIT: statements in one message; each writes an entry.
+pub const STATEMENTS: usize = 1_000;
+
+/// A question that is open.
+#[derive(Debug)]
+pub struct Waiting {
+    ticket: u64,
+    asked: EpochValues,
+}
+
+/// How a message was ruled on.
+#[derive(Debug)]
+pub enum Ruling {
+    /// Allowed, by this verdict made under these epochs.
+    Allow(Arc<Verdict>, EpochValues),
+    /// Refused; with the verdict if Python made one.
+    Refuse(Refusal, Option<Arc<Verdict>>),
+    /// Not yet.
+    Wait,
+}
+
+/// A message as the desk judges it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Matter<'a> {
+    /// `query`, `parse`, `bind`, `function`.
+    pub via: &'static str,
+    /// Statement text.
+    pub text: &'a [u8],
+    /// Declared parameter types as on the wire.
+    pub types: &'a [u8],
+    /// What follows the names in a Bind, or a `FunctionCall`'s body.
+    pub arguments: &'a [u8],
+    /// The text is the beginning of one that was too long to keep.
+    pub cut: bool,
+    /// The name is not known to the gate: code and words of a no.
+    pub unknown: Option<(&'static str, &'static str)>,
+}
+
+impl Session {
+    /// Rules on a message: what allows it, and the epochs of that. `Err` is the step to return: it
+    /// waits, or it was refused.
+    pub(super) fn decide(
+        &mut self,
+        matter: &Matter<'_>,
+        kind: Refused,
+        message: Message<'_>,
+        text_start: usize,
+        desk: &mut Desk<'_>,
+        out: &mut Out,
+    ) -> Result<(Arc<Verdict>, Authorized, EpochValues), Step> {
+        match self.rule(desk.setup, desk.ticket, matter, desk.at, out) {
+            Ruling::Wait => Err(Step::Wait),
+            Ruling::Refuse(refusal, verdict) => {
+                let refusal =
+                    matter.unknown.map_or(refusal, |(code, words)| gate_refusal(code, words));
+                let place = (message, text_start);
+                Err(self.refuse(matter, kind, &refusal, verdict.as_ref(), place, desk.at, out))
+            }
+            Ruling::Allow(verdict, decided) => {
+                match self.authorize(desk.setup, &verdict, decided) {
+                    Some(proof) => Ok((verdict, proof, decided)),
+                    None => Err(Step::Again),
+                }
+            }
+        }
+    }
+
+    /// Writes the entry of a refusal and answers it. `place` is the message and where in it the
+    /// text starts (0: it holds no text).
+    #[allow(clippy::too_many_arguments)] // one refusal: what, how, why, where, when
+    pub(super) fn refuse(
+        &mut self,
+        matter: &Matter<'_>,
+        kind: Refused,
+        refusal: &Refusal,
+        verdict: Option<&Arc<Verdict>>,
+        place: (Message<'_>, usize),
+        at: Moment,
+        out: &mut Out,
+    ) -> Step {
+        let blots = verdict.map(|verdict| verdict.blots.as_slice()).unwrap_or_default();
+        let text = blotted(matter.text, 0, blots);
+        let arguments = if matter.via == "bind" { matter.arguments } else { &[] };
+        let subject = Subject { via: matter.via, text: &text, arguments };
+        let operation = self.evidence.refused(&subject, verdict, refusal, at, out);
+        // A message without text (Bind, Execute) holds nothing that the ranges speak of.
+        let blots = if place.1 == 0 { &[] } else { blots };
+        let whole = blotted(place.0.whole, place.1, blots);
+        self.record(b'>', &whole, at, out);
+        self.answer_refusal(kind, refusal, operation, at, out);
+        Step::Done
+    }
+
+    /// Refuses a Bind that would open one portal too many.
+    pub(super) fn refuse_name(
+        &mut self,
+        refusal: &Refusal,
+        message: Message<'_>,
+        at: Moment,
+        out: &mut Out,
+    ) -> Step {
+        let matter = Matter { via: "bind", ..Matter::default() };
+        self.refuse(&matter, Refused::Extended, refusal, None, (message, 0), at, out)
+    }
+
+    /// Writes the intents of an allowed message.
+    pub(super) fn intend(
+        &mut self,
+        matter: &Matter<'_>,
+        verdict: &Arc<Verdict>,
+        at: Moment,
+        out: &mut Out,
+    ) -> Vec<Running> {
+        let text = blotted(matter.text, 0, &verdict.blots);
+        let arguments = match matter.via {
+            "function" => matter.arguments.get(4..).unwrap_or_default(), // behind the oid
+            _ => matter.arguments,
+        };
+        let subject = Subject { via: matter.via, text: &text, arguments };
+        let running = self.evidence.intents(&subject, verdict, at, out);
+        if matter.via != "parse" {
+            self.expect_effects(verdict);
+        }
+        running
+    }
+
+    pub(super) fn record_blotted(
+        &mut self,
+        whole: &[u8],
+        text_start: usize,
+        verdict: &Verdict,
+        at: Moment,
+        out: &mut Out,
+    ) {
+        let whole = blotted(whole, text_start, &verdict.blots);
+        self.record(b'>', &whole, at, out);
+    }
+
+    /// Whether a question is open.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// The desk answered (`None`: it was silent). False if nobody waits for this ticket.
+    pub(super) fn answer(&mut self, ticket: u64, verdict: Option<Arc<Verdict>>) -> bool {
+        match self.waiting.take() {
+            Some(waiting) if waiting.ticket == ticket => {
+                self.answered = Some((verdict, waiting.asked));
+                true
+            }
+            other => {
+                self.waiting = other;
+                false
+            }
+        }
+    }
+
+    /// The open ticket, given up.
+    pub(super) fn give_up_question(&mut self) -> Option<u64> {
+        self.waiting.take().map(|waiting| waiting.ticket)
+    }
+
+    /// Rules on a message: by the answer that came for it, by a kept verdict, or by asking.
+    pub(super) fn rule(
+        &mut self,
+        setup: &Setup,
+        ticket: &mut u64,
+        matter: &Matter<'_>,
+        at: Moment,
+        out: &mut Out,
+    ) -> Ruling {
+        let now = setup.epochs.now(self.own_epoch);
+        if let Some((verdict, asked)) = self.answered.take() {
+            match self.take_answer(setup, matter, verdict, asked, now, at) {
+                Some(ruling) => return ruling,
+                None => return self.ask(setup, ticket, matter, out),
+            }
+        }
+        if self.reads_facts() {
+            return Ruling::Wait;
+        }
+        let kept = self.find_kept(setup, matter, now, at);
+        setup.cache.count(kept.is_some());
+        match kept {
+            Some(verdict) => Ruling::Allow(verdict, now),
+            None => self.ask(setup, ticket, matter, out),
+        }
+    }
+
+    /// The answer to the question put for this message; `None` if it has to be asked again.
+    fn take_answer(
+        &mut self,
+        setup: &Setup,
+        matter: &Matter<'_>,
+        verdict: Option<Arc<Verdict>>,
+        asked: EpochValues,
+        now: EpochValues,
+        at: Moment,
+    ) -> Option<Ruling> {
+        let Some(verdict) = verdict else {
+            self.asked_again = 0;
+            let refusal = gate_refusal("desk.silent", "the decision did not come in time");
+            return Some(Ruling::Refuse(refusal, None));
+        };
+        if asked != now {
+            self.asked_again += 1;
+            if self.asked_again <= ASKED_AGAIN {
+                return None;
+            }
+            // Others may define objects all the time. A verdict that is younger than the question is
+            // good for this message then: the server runs it a moment later still, among the same
+            // definitions. It is not kept. Policy and grants have to hold at the moment itself.
+            if !asked.differs_by_catalogue(now) {
+                self.asked_again = 0;
+                let words = "policy kept changing while this was decided";
+                return Some(Ruling::Refuse(gate_refusal("desk.stale", words), None));
+            }
+        }
+        self.asked_again = 0;
+        if let Some(refusal) = &verdict.refusal {
+            return Some(Ruling::Refuse(refusal.clone(), Some(Arc::clone(&verdict))));
+        }
+        if verdict.operations.len() > STATEMENTS {
+            let words = format!("{} statements in one message", verdict.operations.len());
+            return Some(Ruling::Refuse(gate_refusal("limit.statement", &words), None));
+        }
+        if asked == now {
+            self.keep(setup, matter, &verdict, now, at);
+        }
+        Some(Ruling::Allow(verdict, now))
+    }
+
+    fn keep(
+        &mut self,
+        setup: &Setup,
+        matter: &Matter<'_>,
+        verdict: &Arc<Verdict>,
+        now: EpochValues,
+        at: Moment,
+    ) {
+        let kind = match verdict.cache {
+            CacheScope::None => return,
+            CacheScope::Shape if shape::shape(matter.text, &mut self.shape) => KeyKind::Shape,
+            CacheScope::Exact | CacheScope::Shape => KeyKind::Exact,
+        };
+        let text = if kind == KeyKind::Shape { &self.shape } else { matter.text };
+        let key = KeyRef { context: &self.facts.context, kind, types: matter.types, text };
+        let kept = Kept {
+            verdict: Arc::clone(verdict),
+            decided: now.shared(),
+            expires_us: at.mono_us.saturating_add(verdict.ttl_us),
+        };
+        setup.cache.keep(&key, kept);
+    }
+
+    fn find_kept(
+        &mut self,
+        setup: &Setup,
+        matter: &Matter<'_>,
+        now: EpochValues,
+        at: Moment,
+    ) -> Option<Arc<Verdict>> {
+        let context = &self.facts.context;
+        let (now, types) = (now.shared(), matter.types);
+        let exact = KeyRef { context, kind: KeyKind::Exact, types, text: matter.text };
+        if let Some(kept) = setup.cache.find(&exact, now, at.mono_us) {
+            return Some(kept.verdict);
+        }
+        if !shape::shape(matter.text, &mut self.shape) {
+            return None;
+        }
+        let shape = KeyRef { context, kind: KeyKind::Shape, types, text: &self.shape };
+        setup.cache.find(&shape, now, at.mono_us).map(|kept| kept.verdict)
+    }
+
+    fn ask(
+        &mut self,
+        setup: &Setup,
+        ticket: &mut u64,
+        matter: &Matter<'_>,
+        out: &mut Out,
+    ) -> Ruling {
+        *ticket += 1;
+        let limit = usize::try_from(self.limits.statement_bytes).unwrap_or(usize::MAX);
+        let executes = contains_ignoring_case(matter.text, b"execute");
+        let question = Question {
+            session: self.evidence.session().to_owned(),
+            principal: self.principal.clone(),
+            via: matter.via,
+            text: matter.text.to_vec(),
+            operation: self.evidence.next_operation(),
+            types: matter.types.to_vec(),
+            arguments: matter.arguments.to_vec(),
+            facts: self.facts.row.clone(),
+            facts_known: self.facts.known,
+            transaction: if self.queue.is_empty() { char::from(self.transaction) } else { '?' },
+            prepared: if executes { self.names.texts() } else { Vec::new() },
+            too_long: matter.cut || matter.text.len() > limit,
+        };
+        self.waiting = Some(Waiting { ticket: *ticket, asked: setup.epochs.now(self.own_epoch) });
+        out.commands.push(Command::Ask(*ticket, Ask::Question(Box::new(question))));
+        Ruling::Wait
+    }
+
+    /// Proof that a verdict is live now; `None` if epochs moved.
+    pub(super) fn authorize(
+        &self,
+        setup: &Setup,
+        verdict: &Verdict,
+        decided: EpochValues,
+    ) -> Option<Authorized> {
+        Authorized::by(verdict, decided, &setup.epochs, self.own_epoch)
+    }
+}
+
+/// Whether `text` holds `word` (lower case) in any case; keywords are ASCII.
+fn contains_ignoring_case(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
+}
+
+/// The bytes with password literals overwritten; borrowed where there are none.
+fn blotted<'a>(bytes: &'a [u8], start: usize, blots: &[(u32, u32)]) -> std::borrow::Cow<'a, [u8]> {
+    if blots.is_empty() {
+        return bytes.into();
+    }
+    let mut bytes = bytes.to_vec();
+    for &(from, to) in blots {
+        let place = |offset: u32| start + usize::try_from(offset).unwrap_or(usize::MAX / 2);
+        if let Some(literal) = bytes.get_mut(place(from)..place(to)) {
+            literal.fill(b'*');
+        }
+    }
+    bytes.into()
+}
