@@ -171,7 +171,7 @@ class Fault:
 
 @final
 class Admission:
-    """Consent to a session; see rust/wire/src/seam.rs for each field. Times in microseconds."""
+    """Consent to a session; see rust/wire/src/seam/admission.rs for each field. Times in microseconds."""
 
     def __new__(
         cls,

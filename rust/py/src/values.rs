@@ -12,7 +12,7 @@ use crate::error::native;
 /// A server name, how far to verify, and trusted roots; then the gate's own certificate and key.
 type Tls<'a> = (String, String, &'a [u8], &'a [u8], &'a [u8]);
 
-/// Consent to a session; see `rust/wire/src/seam.rs` for each field. Times in microseconds.
+/// Consent to a session; see `rust/wire/src/seam/admission.rs` for each field. Times in microseconds.
 #[pyclass(frozen, module = "gatebook._native")]
 pub(crate) struct Admission(pub(crate) wire::Admission);
 
