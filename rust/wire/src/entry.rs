@@ -85,24 +85,34 @@ impl<'a> Object<'a> {
 
 /// Writes a JSON string as RFC 8785 section 3.2.2.2 escapes it.
 pub fn put_string(out: &mut Vec<u8>, value: &str) {
+    let is_escaped = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
     out.push(b'"');
-    for &byte in value.as_bytes() {
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x09 => out.extend_from_slice(b"\\t"),
-            0x0a => out.extend_from_slice(b"\\n"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            0x0d => out.extend_from_slice(b"\\r"),
-            0..=0x1f => {
-                out.extend_from_slice(b"\\u00");
-                put_hex(out, &[byte]);
-            }
-            _ => out.push(byte),
-        }
+    let mut rest = value.as_bytes();
+    // Runs of bytes that stand for themselves are copied whole: nearly all text is one run.
+    while let Some(at) = rest.iter().position(is_escaped) {
+        let (run, behind) = rest.split_at(at);
+        out.extend_from_slice(run);
+        let Some((&byte, behind)) = behind.split_first() else { break };
+        put_escape(out, byte);
+        rest = behind;
     }
+    out.extend_from_slice(rest);
     out.push(b'"');
+}
+
+fn put_escape(out: &mut Vec<u8>, byte: u8) {
+    match byte {
+        0x08 => out.extend_from_slice(b"\\b"),
+        0x09 => out.extend_from_slice(b"\\t"),
+        0x0a => out.extend_from_slice(b"\\n"),
+        0x0c => out.extend_from_slice(b"\\f"),
+        0x0d => out.extend_from_slice(b"\\r"),
+        0..=0x1f => {
+            out.extend_from_slice(b"\\u00");
+            put_hex(out, &[byte]);
+        }
+        quote_or_backslash => out.extend_from_slice(&[b'\\', quote_or_backslash]),
+    }
 }
 
 /// Writes text as a string, or `{"base64":"..."}` where it is not UTF-8; never repaired.
@@ -139,11 +149,8 @@ pub fn put_number(out: &mut Vec<u8>, mut value: u64) {
 /// Writes lower-case hex.
 pub fn put_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            out.push(DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0'));
-        }
-    }
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
 }
 
 /// Writes a quoted RFC 3339 time, UTC, six digits.

@@ -282,15 +282,16 @@ impl Session {
     ) -> Option<Arc<Verdict>> {
         let context = &self.facts.context;
         let (now, types) = (now.shared(), matter.types);
+        // The shape first: what is asked often is kept by it. The two keys never meet, and a verdict
+        // kept under either was made for all that the key stands for.
+        if shape::shape(matter.text, &mut self.shape) {
+            let shape = KeyRef { context, kind: KeyKind::Shape, types, text: &self.shape };
+            if let Some(kept) = setup.cache.find(&shape, now, at.mono_us) {
+                return Some(kept.verdict);
+            }
+        }
         let exact = KeyRef { context, kind: KeyKind::Exact, types, text: matter.text };
-        if let Some(kept) = setup.cache.find(&exact, now, at.mono_us) {
-            return Some(kept.verdict);
-        }
-        if !shape::shape(matter.text, &mut self.shape) {
-            return None;
-        }
-        let shape = KeyRef { context, kind: KeyKind::Shape, types, text: &self.shape };
-        setup.cache.find(&shape, now, at.mono_us).map(|kept| kept.verdict)
+        setup.cache.find(&exact, now, at.mono_us).map(|kept| kept.verdict)
     }
 
     fn ask(
