@@ -40,6 +40,7 @@ THREATS = {
     "PG-23": "text the grammar cannot read: refused, never let through unread",
     "PG-32": "a query that names no column: the table is needed all the same",
     "PG-34": "a temporary object that hides a table: resolved as the session resolves it, else unknown",
+    "PG-39": "half messages, slow bytes, silence, a Flush that never ends: bounded in time and memory",
     "ID-02": "a session that outlives its credential: ended when the token or key does",
     "ID-05": "an issuer that takes the names of the gate's own identities: it cannot be configured",
     "ID-06": "guessing under other cases of a name, or by another method: one counter; nobody else is locked out",
