@@ -81,7 +81,9 @@ impl Postgres {
         match &self.phase {
             Phase::Over => {}
             Phase::Session(session) => {
-                let idle = session.queue.is_empty() && !session.is_waiting();
+                // While COPY reads data it is the client who is waited for.
+                let runs = !session.queue.is_empty() && !session.copy_in;
+                let idle = !runs && !session.is_waiting();
                 if session.ends_at_us > 0 && at.unix_us >= session.ends_at_us {
                     self.end_with_words(
                         "gate.ended",

@@ -184,6 +184,7 @@ impl Evidence {
         out: &mut Out,
     ) -> Vec<Running> {
         let mut running = Vec::with_capacity(verdict.operations.len());
+        let text: Option<Arc<[u8]>> = (prepared(verdict) > 0).then(|| subject.text.into());
         for index in 0..verdict.operations.len() {
             let operation =
                 self.decided("operation.intent", subject, verdict, index, None, at, out);
@@ -193,7 +194,7 @@ impl Evidence {
                 execution: 0,
                 verdict: Arc::clone(verdict),
                 index,
-                prepares: prepares(verdict, index).then(|| subject.text.into()),
+                prepares: text.clone().filter(|_| prepares(verdict, index)),
             });
             self.counts.operations += 1;
         }
@@ -378,4 +379,9 @@ pub fn prepares(verdict: &Verdict, index: usize) -> bool {
     verdict.operations.get(index).is_some_and(|facts| {
         facts.effects.iter().any(|effect| matches!(effect, Effect::Prepare(_)))
     })
+}
+
+/// How many of a verdict's operations are a PREPARE.
+pub fn prepared(verdict: &Verdict) -> usize {
+    (0..verdict.operations.len()).filter(|index| prepares(verdict, *index)).count()
 }

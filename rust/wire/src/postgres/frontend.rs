@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::evidence::Running;
 use super::form;
 use super::message::Message;
-use super::names::{Portal, Statement};
+use super::names::{self, Portal, Statement};
 use super::queue::Expect;
 use super::refusal::{gate_refusal, Refused};
 use super::ruling::Matter;
@@ -15,7 +15,7 @@ use super::session::{Session, Skip, Step};
 use super::Setup;
 use crate::cache::EpochValues;
 use crate::proof::{Authorized, Housekeeping};
-use crate::seam::{Cause, Moment, Out};
+use crate::seam::{Cause, Moment, Out, Verdict};
 
 /// What a client message needs beside the session.
 pub struct Desk<'a> {
@@ -33,6 +33,9 @@ pub const UNLISTED: &str = "invalid frontend message type";
 const UNKNOWN_STATEMENT: (&str, &str) =
     ("protocol.unknown_statement", "prepared statement is not known to the gate");
 const UNKNOWN_PORTAL: (&str, &str) = ("protocol.unknown_portal", "portal is not known to the gate");
+
+/// So many that nothing more is kept, or so long.
+pub const TOO_MANY_NAMES: &str = "too many prepared statements or portals, or they hold too much";
 
 impl Session {
     /// Serves one whole message.
@@ -107,7 +110,7 @@ impl Session {
         let kind = if name.is_empty() { Refused::ParseUnnamed } else { Refused::Extended };
         let start = 5 + name.len() + 1;
         if self.names_full() {
-            let refusal = gate_refusal("limit.names", "too many prepared statements or portals");
+            let refusal = gate_refusal("limit.names", TOO_MANY_NAMES);
             let matter = Matter { via: "parse", text, types, ..Matter::default() };
             return self.refuse(&matter, kind, &refusal, None, (message, start), desk.at, out);
         }
@@ -132,7 +135,7 @@ impl Session {
             Err(fault) => return self.refuse_malformed(message, fault, desk.at, out),
         };
         if self.names_full() {
-            let refusal = gate_refusal("limit.names", "too many prepared statements or portals");
+            let refusal = gate_refusal("limit.names", TOO_MANY_NAMES);
             return self.refuse_name(&refusal, message, desk.at, out);
         }
         let known = self.names.statement(name).cloned();
@@ -201,7 +204,7 @@ impl Session {
             verdict: Arc::clone(&verdict),
             index: 0,
             prepares: super::evidence::prepares(&verdict, 0)
-                .then(|| (*portal.statement.text).into()),
+                .then(|| Arc::clone(&portal.statement.text)),
         });
         self.expect_effects(&verdict);
         self.record(b'>', message.whole, desk.at, out);
@@ -355,9 +358,16 @@ impl Session {
         self.groups.0 += 1;
     }
 
+    /// Whether the SQL-level PREPAREs of a message would go over what names may hold.
+    pub(super) fn names_overflow(&self, matter: &Matter<'_>, verdict: &Verdict) -> bool {
+        let prepared = super::evidence::prepared(verdict);
+        let adds = prepared.saturating_mul(matter.text.len());
+        prepared > 0 && (self.names_full() || self.names.held() + adds > names::HELD_BYTES)
+    }
+
     fn names_full(&self) -> bool {
         let limit = usize::try_from(self.limits.names).unwrap_or(usize::MAX);
         let (statements, portals) = self.names.counts();
-        statements >= limit || portals >= limit
+        statements >= limit || portals >= limit || self.names.held() >= names::HELD_BYTES
     }
 }

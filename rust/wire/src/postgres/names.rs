@@ -16,12 +16,15 @@ use crate::seam::Verdict;
 /// LIMIT: bytes kept of a statement's text; a session has thousands. A longer one is never parsed,
 /// so nothing that is judged again depends on its end.
 const KEPT_BYTES: usize = 256 * 1024;
+/// LIMIT: bytes of texts and parameters that all names of a session hold. The number of names alone
+/// bounds little: each may hold a message, and a session could have the gate keep gigabytes.
+pub const HELD_BYTES: usize = 64 * 1024 * 1024;
 
 /// A prepared statement: what was judged, and will be judged again.
 #[derive(Debug)]
 pub struct Statement {
     /// Text of the Parse, or of the whole message that held the PREPARE.
-    pub text: Box<[u8]>,
+    pub text: Arc<[u8]>,
     /// Declared parameter types as on the wire.
     pub types: Box<[u8]>,
     /// The text is the beginning of a longer one.
@@ -35,19 +38,26 @@ impl Statement {
         Self { text: kept.into(), types: types.into(), cut: kept.len() < text.len() }
     }
 
-    /// A statement of an SQL-level PREPARE.
-    pub fn prepared(text: &[u8]) -> Self {
-        Self::parsed(text, &[])
+    /// A statement of an SQL-level PREPARE. All of one message share its text.
+    pub fn prepared(text: Arc<[u8]>) -> Self {
+        if text.len() > KEPT_BYTES {
+            return Self::parsed(&text, &[]);
+        }
+        Self { text, types: Box::default(), cut: false }
     }
 
     /// What a Bind of a name that the gate does not know would do: the same as EXECUTE of it.
     pub fn unknown(name: &[u8]) -> Self {
-        Self::prepared(&with_identifier(b"EXECUTE ", name))
+        Self::parsed(&with_identifier(b"EXECUTE ", name), &[])
     }
 
     /// What an Execute of a portal that the gate does not know would do: the same as FETCH.
     pub fn unknown_portal(name: &[u8]) -> Self {
-        Self::prepared(&with_identifier(b"FETCH ALL FROM ", name))
+        Self::parsed(&with_identifier(b"FETCH ALL FROM ", name), &[])
+    }
+
+    fn size(&self) -> usize {
+        self.text.len() + self.types.len()
     }
 
     /// What the desk judges where it is bound.
@@ -89,6 +99,13 @@ pub struct Portal {
     pub group: u64,
 }
 
+impl Portal {
+    /// What it holds. A statement counts with each of its portals: it lives as long as they do.
+    fn size(&self) -> usize {
+        self.arguments.len() + self.statement.size()
+    }
+}
+
 #[derive(Debug)]
 struct Pending {
     group: u64,
@@ -102,6 +119,8 @@ pub struct Names {
     statements: HashMap<Box<[u8]>, Arc<Statement>>,
     pending: VecDeque<Pending>,
     portals: HashMap<Box<[u8]>, Portal>,
+    /// Bytes of all of these, without the names themselves.
+    held: usize,
 }
 
 impl Names {
@@ -116,15 +135,17 @@ impl Names {
 
     /// A forwarded Parse (`Some`) or Close (`None`) will change a name.
     pub fn change(&mut self, group: u64, name: &[u8], value: Option<Arc<Statement>>) {
+        self.held += size_of_change(value.as_ref());
         self.pending.push_back(Pending { group, name: name.into(), value });
     }
 
     /// The server confirmed the oldest pending change.
     pub fn confirm(&mut self) {
         if let Some(change) = self.pending.pop_front() {
+            self.release(size_of_change(change.value.as_ref()));
             match change.value {
-                Some(value) => drop(self.statements.insert(change.name, value)),
-                None => drop(self.statements.remove(&change.name)),
+                Some(value) => self.prepare(&change.name, value),
+                None => self.forget(&change.name),
             }
         }
     }
@@ -132,25 +153,39 @@ impl Names {
     /// The server failed and skips all up to the end of `group`: nothing pending up to there will
     /// happen. A failed Parse of the unnamed statement has dropped the old one.
     pub fn fail(&mut self, group: u64, parsed_unnamed: bool) {
-        self.pending.retain(|change| change.group > group);
+        let mut dropped = 0;
+        self.pending.retain(|change| {
+            let stays = change.group > group;
+            if !stays {
+                dropped += size_of_change(change.value.as_ref());
+            }
+            stays
+        });
+        self.release(dropped);
         if parsed_unnamed {
-            self.statements.remove(&b""[..]);
+            self.forget(b"");
         }
     }
 
     /// SQL-level PREPARE, confirmed.
     pub fn prepare(&mut self, name: &[u8], statement: Arc<Statement>) {
-        self.statements.insert(name.into(), statement);
+        self.held += statement.size();
+        if let Some(old) = self.statements.insert(name.into(), statement) {
+            self.release(old.size());
+        }
     }
 
     /// SQL-level DEALLOCATE, confirmed.
     pub fn forget(&mut self, name: &[u8]) {
-        self.statements.remove(name);
+        if let Some(old) = self.statements.remove(name) {
+            self.release(old.size());
+        }
     }
 
     /// DEALLOCATE ALL, confirmed.
     pub fn forget_all(&mut self) {
-        self.statements.clear();
+        let dropped = self.statements.drain().map(|(_, statement)| statement.size()).sum();
+        self.release(dropped);
     }
 
     /// Names and texts of the confirmed statements, for the desk; those only that are kept whole.
@@ -170,9 +205,17 @@ impl Names {
         (self.statements.len() + self.pending.len(), self.portals.len())
     }
 
+    /// Bytes that the names hold.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
     /// A forwarded Bind opens a portal; returns the one it replaces.
     pub fn bind(&mut self, name: &[u8], portal: Portal) -> Option<Portal> {
-        self.portals.insert(name.into(), portal)
+        self.held += portal.size();
+        let old = self.portals.insert(name.into(), portal);
+        self.release(old.as_ref().map_or(0, Portal::size));
+        old
     }
 
     /// An open portal.
@@ -182,7 +225,9 @@ impl Names {
 
     /// A portal is gone: closed, or its Bind failed.
     pub fn unbind(&mut self, name: &[u8]) -> Option<Portal> {
-        self.portals.remove(name)
+        let old = self.portals.remove(name);
+        self.release(old.as_ref().map_or(0, Portal::size));
+        old
     }
 
     /// The transaction of `group` ended: every portal bound up to then is gone. In the order of
@@ -196,7 +241,16 @@ impl Names {
             .extract_if(|_, portal| portal.group <= group)
             .map(|(_, portal)| portal)
             .collect();
+        self.release(gone.iter().map(Portal::size).sum());
         gone.sort_by_key(|portal| portal.operation);
         gone
     }
+
+    fn release(&mut self, bytes: usize) {
+        self.held = self.held.saturating_sub(bytes);
+    }
+}
+
+fn size_of_change(value: Option<&Arc<Statement>>) -> usize {
+    value.map_or(0, |statement| statement.size())
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::evidence::{Running, Subject};
-use super::frontend::Desk;
+use super::frontend::{Desk, TOO_MANY_NAMES};
 use super::message::Message;
 use super::refusal::{gate_refusal, Refused};
 use super::session::{Session, Step};
@@ -75,6 +75,11 @@ impl Session {
                     matter.unknown.map_or(refusal, |(code, words)| gate_refusal(code, words));
                 let place = (message, text_start);
                 Err(self.refuse(matter, kind, &refusal, verdict.as_ref(), place, desk.at, out))
+            }
+            Ruling::Allow(verdict, _) if self.names_overflow(matter, &verdict) => {
+                let refusal = gate_refusal("limit.names", TOO_MANY_NAMES);
+                let place = (message, text_start);
+                Err(self.refuse(matter, kind, &refusal, Some(&verdict), place, desk.at, out))
             }
             Ruling::Allow(verdict, decided) => {
                 match self.authorize(desk.setup, &verdict, decided) {

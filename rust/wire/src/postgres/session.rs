@@ -185,7 +185,7 @@ impl Session {
         for effect in &facts.effects {
             match effect {
                 Effect::Prepare(name) => {
-                    let text = running.prepares.as_deref().unwrap_or_default();
+                    let text = running.prepares.clone().unwrap_or_default();
                     self.names.prepare(name.as_bytes(), Arc::new(Statement::prepared(text)));
                 }
                 Effect::Deallocate(name) => self.names.forget(name.as_bytes()),
