@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 from cedarpy import AuthzResult, Entities, PolicySet, is_authorized_batch, validate_policies
@@ -29,11 +29,16 @@ from gatebook.policy.source import Policy, parse_policies
 from gatebook.policy.words import needed, refusal_reason
 
 Fact = bool | int | str | datetime
+_Asked: TypeAlias = tuple[Principal, tuple[Access, ...], tuple[str, ...], frozenset[tuple[str, Fact]]]
 
 # LIMIT: reasons of one policy shown by the validator; it repeats itself once per entity type.
 _REASONS: Final = 3
 # LIMIT: slices of entities kept; each has some kilobytes. A full memory is emptied.
 _SLICES: Final = 512
+# LIMIT: decisions kept; each has some hundreds of bytes beside its accesses. A full memory is emptied.
+_DECISIONS: Final = 2048
+# What no policy reads in a decision that is kept: two moments are one to all policies that could concern it.
+_MOMENT: Final = "now"
 # The worst wins: what the client is told when several accesses are denied for different reasons.
 _CODES: Final = ("policy.error", "policy.opaque", "policy.denied", "policy.unknown")
 
@@ -111,6 +116,7 @@ class Engine:
         self.hash: Final = policy_hash
         self.policies: Final = tuple(policies)
         self._slices: dict[tuple[Principal, tuple[ObjectRef, ...], tuple[str, ...]], Entities] = {}
+        self._decisions: dict[_Asked, Decision] = {}
         self._set = PolicySet.from_str(_joined(policies))
         self._ids = {f"policy{number}": policy.id for number, policy in enumerate(policies)}
         self._by_id = {policy.id: policy for policy in policies}
@@ -136,7 +142,33 @@ class Engine:
 
         `context` holds the members of `Operation` in the schema (`now` an aware datetime); `kind_of` tells the
         kind of a relation for `resource.kind`. Never raises for what a client sent.
+
+        What is asked again is answered from memory, unless a policy that could apply reads the moment: another text
+        that does the same to the same objects costs no evaluation.
         """
+        is_time_dependent = self.is_time_dependent(principal, accesses)
+        asked = None
+        if not is_time_dependent:
+            facts = frozenset((name, value) for name, value in context.items() if name != _MOMENT)
+            asked = (principal, tuple(accesses), _kinds(accesses, kind_of), facts)
+            if (kept := self._decisions.get(asked)) is not None:
+                return kept
+        decision = self._decide(principal, accesses, context, kind_of, time_dependent=is_time_dependent)
+        if asked is not None:
+            if len(self._decisions) >= _DECISIONS:
+                self._decisions.clear()
+            self._decisions[asked] = decision
+        return decision
+
+    def _decide(
+        self,
+        principal: Principal,
+        accesses: Sequence[Access],
+        context: Mapping[str, Fact],
+        kind_of: KindOf,
+        *,
+        time_dependent: bool,
+    ) -> Decision:
         results = self.evaluate(principal, accesses, context, kind_of)
         denied = [result for result in results if not result.permitted]
         determining = sorted({policy for result in denied or results for policy in result.policies})
@@ -150,7 +182,7 @@ class Engine:
             reasons=tuple(dict.fromkeys(reasons)),
             denied=tuple(result.access for result in denied),
             code="" if allowed else code,
-            time_dependent=self.is_time_dependent(principal, accesses),
+            time_dependent=time_dependent,
         )
 
     def evaluate(
@@ -231,9 +263,7 @@ class Engine:
     def _slice(self, principal: Principal, accesses: Sequence[Access], kind_of: KindOf) -> Entities:
         """The entities that a decision needs. Building one costs more than a decision, so that some are kept."""
         refs = tuple(access.object for access in accesses)
-        relations = (parent_of(ref) if ref.kind is ObjectKind.COLUMN else ref for ref in refs)
-        kinds = tuple(kind_of(ref) for ref in relations if ref and ref.kind is ObjectKind.RELATION)
-        key = (principal, refs, kinds)
+        key = (principal, refs, _kinds(accesses, kind_of))
         kept = self._slices.get(key)
         if kept is None:
             entities = principal_entities(principal) + object_entities(refs, kind_of)
@@ -281,6 +311,13 @@ class Engine:
             and database is not None
             and reach.could_protect(database)
         )
+
+
+def _kinds(accesses: Sequence[Access], kind_of: KindOf) -> tuple[str, ...]:
+    """The kinds of the relations that accesses are about, in their order."""
+    refs = (access.object for access in accesses)
+    relations = (parent_of(ref) if ref.kind is ObjectKind.COLUMN else ref for ref in refs)
+    return tuple(kind_of(ref) for ref in relations if ref and ref.kind is ObjectKind.RELATION)
 
 
 def _with_columns(results: list[Evaluation]) -> list[Evaluation]:

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cedarpy import is_authorized_batch
 
 from gatebook.model.decision import Decision, Result
 from gatebook.model.operation import Access
 from gatebook.model.principal import Principal, PrincipalKind, Subject
 from gatebook.policy import PERMIT_ALL, Engine, PolicyFault, load
+from gatebook.policy import engine as engine_module
 
 Context = dict[str, bool | int | str | datetime]
 To = Callable[[str], Access]
@@ -293,6 +296,49 @@ def test_the_moment_decides(agent: Principal, context: Context, access: To) -> N
 
 
 # ── hash, explanation, the demo ─────────────────────────────────────────────────────────────────
+
+
+def test_what_is_asked_again_is_not_evaluated_again(
+    agent: Principal, context: Context, access: To, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated: list[int] = []
+
+    def counted(requests: list[Any], *rest: Any) -> Any:  # noqa: ANN401  whatever the library takes and gives
+        evaluated.append(len(requests))
+        return is_authorized_batch(requests, *rest)
+
+    monkeypatch.setattr("gatebook.policy.engine.is_authorized_batch", counted)
+    where = '@id("where") permit (principal, action in Action::"read", resource) when { context.has_where };'
+    engine = load({"a": where.replace("context.has_where", "context has has_where && context.has_where")})
+    narrow, wide = {**context, "has_where": True}, {**context, "has_where": False}
+    for later in range(3):
+        moment = datetime(2026, 11, 25, later, tzinfo=UTC)
+        assert _decide(engine, agent, {**narrow, "now": moment}, access, "select public.orders").result is Result.ALLOW
+        assert _decide(engine, agent, {**wide, "now": moment}, access, "select public.orders").result is Result.REFUSE
+    other = replace(agent, groups=())
+    assert _decide(engine, other, narrow, access, "select public.orders").result is Result.ALLOW
+    assert _decide(engine, agent, narrow, access, "select public.payments").result is Result.ALLOW
+    assert evaluated == [1, 1, 1, 1]
+    view = engine.decide(agent, [access("select public.orders")], narrow, lambda _ref: "view")
+    assert (view.result, len(evaluated)) == (Result.ALLOW, 5)
+
+
+def test_what_depends_on_the_moment_is_evaluated_each_time(agent: Principal, context: Context, access: To) -> None:
+    text = '@id("until") permit (principal, action, resource) when { context.now < datetime("2026-11-25T12:00:00Z") };'
+    engine = load({"a": text})
+    for hour, result in ((11, Result.ALLOW), (13, Result.REFUSE), (11, Result.ALLOW)):
+        moment = datetime(2026, 11, 25, hour, tzinfo=UTC)
+        assert _decide(engine, agent, {**context, "now": moment}, access, "select public.orders").result is result
+
+
+def test_memory_of_decisions_is_bounded(
+    agent: Principal, context: Context, access: To, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_DECISIONS", 3)
+    engine = load({"a": PERMIT_ALL})
+    for number in range(10):
+        _decide(engine, agent, context, access, f"select public.t{number}")
+    assert len(engine._decisions) <= 3
 
 
 def test_the_hash_is_of_names_and_texts() -> None:
