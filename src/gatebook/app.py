@@ -35,6 +35,7 @@ from gatebook.serve.gateway import Gateway
 from gatebook.serve.inquiry import explain, test_policies, test_target
 from gatebook.serve.keys import KeysMissed, KeysRead, TokenKeys, describe
 from gatebook.serve.logs import configure_logs
+from gatebook.serve.metrics import serve_metrics
 from gatebook.serve.plan import make_plan
 from gatebook.serve.reload import Reloader, remove_pid, write_loaded, write_pid
 from gatebook.serve.rules import Regime, read_regime
@@ -146,13 +147,14 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         loop.add_signal_handler(signal.SIGHUP, told.set)
         helpers.append(loop.create_task(reloader.follow(told)))
         write_pid(settings.gate.data)
-    opened(port)
-    if beside is not None:
-        helpers.append(loop.create_task(_beside(beside)))
-    ends = {loop.create_task(stopping.wait()): "told to stop", loop.create_task(gateway.failed.wait()): "failed"}
-    done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    cause = ends[done.pop()]
-    await gateway.stop(cause)
+    with serve_metrics(carrier.metrics, settings.gate.metrics_host, settings.gate.metrics_port):
+        opened(port)
+        if beside is not None:
+            helpers.append(loop.create_task(_beside(beside)))
+        ends = {loop.create_task(stopping.wait()): "told to stop", loop.create_task(gateway.failed.wait()): "failed"}
+        done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        cause = ends[done.pop()]
+        await gateway.stop(cause)
     for task in (*helpers, *ends):
         task.cancel()
     remove_pid(settings.gate.data)

@@ -62,6 +62,12 @@ class GateSettings:
         default="",
     )
     oauth_scope: str = setting(values.text, "The scope that they are told to ask it for.", default="openid")
+    metrics_host: str = setting(
+        values.text, "Address to serve metrics on; whoever reaches it reads them.", default="127.0.0.1"
+    )
+    metrics_port: int = setting(
+        values.integer(0, 65_535), "Port of the metrics for Prometheus, at `/metrics`; 0 serves none.", default=0
+    )
     threads: int = setting(values.integer(0, 1024), "Threads that carry traffic; 0 takes one per core.", default=0)
     sync: str = setting(
         values.choice("privileged", "every"),

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The counters of a running gate, for Prometheus: how much passes, how often Python is asked, how often it is not.
+
+No label names an agent, a target or a statement: what they did is in the book. The page is served on a thread of its
+own, which reads the carrier's counters when it is asked and holds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Metric, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from gatebook.model.errors import OperatorFault, quoted
+
+# (the carrier's counter, whether it only grows, its name here, what it counts)
+_ROWS: Final = (
+    ("connections", True, "connections", "Connections accepted."),
+    ("turned_away", True, "connections_turned_away", "Connections closed at once: too many had not logged in."),
+    ("live", False, "connections_open", "Connections now."),
+    ("admitted", True, "sessions_admitted", "Sessions admitted."),
+    ("sessions", False, "sessions_open", "Sessions now."),
+    ("cache_hits", True, "decisions_kept_hits", "Messages that a kept decision answered."),
+    ("cache_misses", True, "decisions_kept_misses", "Messages that no kept decision answered."),
+    ("questions", True, "questions", "Logins and messages that Python was asked about."),
+    ("silences", True, "questions_silent", "Of these, refused because no answer came in time."),
+    ("open_tickets", False, "questions_open", "Of these, open now."),
+    ("client_in_bytes", True, "client_received_bytes", "Bytes received from clients."),
+    ("client_out_bytes", True, "client_sent_bytes", "Bytes sent to clients."),
+    ("upstream_in_bytes", True, "upstream_received_bytes", "Bytes received from targets."),
+    ("upstream_out_bytes", True, "upstream_sent_bytes", "Bytes sent to targets."),
+    ("entries", True, "journal_entries", "Entries of the journal over its life."),
+)
+
+
+class Counters(Collector):
+    """Turns the carrier's counters into metrics; `read` may be called from any thread."""
+
+    def __init__(self, read: Callable[[], dict[str, int]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        """Return every metric with its value now."""
+        counts = self._read()
+        for counter, grows, name, words in _ROWS:
+            family = CounterMetricFamily if grows else GaugeMetricFamily
+            yield family(f"gatebook_{name}", words, value=counts[counter])
+
+
+@contextmanager
+def serve_metrics(read: Callable[[], dict[str, int]], host: str, port: int) -> Iterator[None]:
+    """Serve the metrics at `http://host:port/metrics` as long as the context lasts; port 0 serves nothing.
+
+    OperatorFault if the address cannot be had.
+    """
+    if port == 0:
+        yield
+        return
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Counters(read))
+    try:
+        server, thread = start_http_server(port, host, registry)
+    except OSError as fault:
+        words = f"metrics cannot be served at {quoted(f'{host}:{port}')}: {fault.strerror or fault}"
+        raise OperatorFault(words, "set `gate.metrics_port` to a free port, or to 0") from fault
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
