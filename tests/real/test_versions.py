@@ -96,3 +96,27 @@ def test_pg_20_a_wrong_secret_and_a_foreign_process_cancel_nothing_and_are_in_th
     told = eventually(lambda: cancels(place)[before + 1 :] and cancels(place)[before:])
     assert [entry["result"] for entry in told] == ["unknown", "unknown"]
     assert all("session" not in entry for entry in told)
+
+
+def test_a_string_of_several_hosts_finds_the_gate_and_asks_what_it_is(place: Place) -> None:
+    with socket.socket() as dead:
+        dead.bind(("127.0.0.1", 0))  # and does not listen
+        ports = f"{dead.getsockname()[1]},{place.gate.port}"
+        for attributes in ("any", "read-write", "primary", "prefer-standby"):
+            way = place.through_with(host="localhost,localhost", port=ports, target_session_attrs=attributes)
+            assert way.psql("-c", "SELECT 1").stdout == "1\n"
+        standby = place.through_with(host="localhost,localhost", port=ports, target_session_attrs="standby")
+        assert "server is not in hot standby mode" in standby.psql("-c", "SELECT 1").stderr
+
+
+def test_options_of_libpq_reach_the_server(place: Place) -> None:
+    way = place.through_with(
+        options="'-c statement_timeout=12345 --work_mem=7MB'", application_name="here", client_encoding="UTF8"
+    )
+    shown = way.psql("-c", "SHOW statement_timeout", "-c", "SHOW work_mem", "-c", "SHOW application_name").stdout
+    assert shown == "12345ms\n7MB\nhere\n"
+
+
+def test_a_target_is_named_with_its_database_too(place: Place) -> None:
+    assert place.through_with(dbname="work/work").psql("-c", "SELECT current_database()").stdout == "work\n"
+    assert place.through_with(dbname="work/postgres").psql("-c", "SELECT 1").returncode == 2
