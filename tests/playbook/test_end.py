@@ -70,6 +70,20 @@ def test_terminate_behind_a_statement_lets_it_end() -> None:
     assert play.outcomes() == [("1", "done")]
 
 
+def test_terminate_is_heard_once_however_its_answers_arrive() -> None:
+    play = logged_in()
+    query = pgwire.query("SELECT 1")
+    play.client(query + pgwire.TERMINATE, ("ask",))
+    play.answer(allow("SELECT"), ("upstream", query))
+    answer = pgwire.row_description("n") + pgwire.complete("SELECT 0") + pgwire.READY
+    for at in range(len(answer) - 1):
+        assert not any(output[0] == "end" for output in play.take(play.conversation.upstream(answer[at : at + 1])))
+    got = play.take(play.conversation.upstream(answer[-1:]))
+    assert [output[0] for output in got] == ["client", "upstream", "end"]
+    assert play.outcomes() == [("1", "done")]
+    assert play.frames.count(pgwire.TERMINATE) == 1
+
+
 def test_a_lost_upstream_is_told_and_what_ran_is_unknown() -> None:
     play = running()
     got = play.take(play.conversation.upstream_closed())

@@ -92,6 +92,8 @@ pub struct Postgres {
     ticket: u64,
     /// The client speaks a version whose cancel keys are long.
     has_long_key: bool,
+    /// The client said goodbye: nothing behind that is read, while its answers are still awaited.
+    has_terminated: bool,
     started_us: Option<u64>,
     last_us: u64,
     /// Since when the client is gone and answers are still awaited.
@@ -112,6 +114,7 @@ impl Postgres {
             unwritten: false,
             ticket: 0,
             has_long_key: false,
+            has_terminated: false,
             started_us: None,
             last_us: 0,
             closing_us: None,
@@ -121,6 +124,9 @@ impl Postgres {
 
     /// Serves client bytes: what was held back, then `fresh`.
     fn pump_client(&mut self, fresh: &[u8], at: Moment, out: &mut Out) {
+        if self.has_terminated {
+            return;
+        }
         let mut held = std::mem::take(&mut self.input);
         if !held.is_empty() {
             held.extend_from_slice(fresh);
@@ -196,6 +202,7 @@ impl Postgres {
                     return None;
                 }
                 Step::End(cause) if cause.word == "client closed" => {
+                    self.has_terminated = true;
                     self.client_closed(at, out);
                     return None;
                 }
@@ -216,7 +223,8 @@ impl Postgres {
     /// message, not behind all of them: what is forwarded must not depend on how they were split.
     fn upstream_bytes(&mut self, mut bytes: &[u8], at: Moment, out: &mut Out) {
         while !bytes.is_empty() {
-            let stepwise = self.blocked;
+            // So is the end that waits for the last answer.
+            let stepwise = self.blocked || self.closing_us.is_some();
             match &mut self.phase {
                 Phase::Session(session) => {
                     let inflow = &mut self.inflow;
