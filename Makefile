@@ -12,12 +12,14 @@ CARGO := tools/cargo.sh
 WORKSPACE := --release --workspace --locked
 # Seconds that `make fuzz` gives each target.
 FUZZ_SECONDS ?= 60
+# How often `make test-faults` kills the gate.
+KILLS ?= 200
 # Tests that run at once.
 WORKERS ?= auto
 # More words for pytest, demo or bench: `make bench ARGS="--quick --json out.json"`.
 ARGS ?=
 
-.PHONY: help setup fmt lint types test test-rust test-python fuzz bench docs demo idp check clean test-drivers
+.PHONY: help setup fmt lint types test test-rust test-python test-faults fuzz bench docs demo idp check clean test-drivers
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/:.*## /: /p' Makefile
@@ -55,6 +57,9 @@ test-python: setup ## Tests in Python, real servers included
 
 test-drivers: setup ## Programmes of nine drivers, direct and through the gate: they must print the same
 	$(BIN)/python tests/drivers/run.py $(ARGS)
+
+test-faults: setup ## Faults for longer than `make test` does: KILLS (200) of the gate under load, in rounds of twenty
+	KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults/test_kill.py $(ARGS)
 
 fuzz: setup ## Fuzz each parser for FUZZ_SECONDS (60)
 	tools/fuzz.sh $(FUZZ_SECONDS)

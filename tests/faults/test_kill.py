@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gate is killed under load, twenty times: what the server executed stands in the journal, and the gate resumes."""
+"""The gate is killed under load, twenty times: what the server executed stands in the journal, and the gate resumes.
+
+`make test-faults KILLS=200` kills more often, in rounds of twenty with a gate of their own each.
+"""
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import time
@@ -16,13 +20,15 @@ from support.servers import Place, eventually, make_database, make_place
 from throwaway_postgres import Postgres
 
 KILLS = 20
-BUSY = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND datname = 'killed'"
+ROUNDS = range(max(1, int(os.environ.get("KILLS", KILLS)) // KILLS))
+BUSY = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND datname = current_database()"
 
 
-@pytest.fixture
-def marked(server: Postgres, folder: Path) -> Iterator[Place]:
-    make_database(server, "killed")
-    place = make_place(folder, server, "killed")
+@pytest.fixture(params=ROUNDS)
+def marked(request: pytest.FixtureRequest, server: Postgres, folder: Path) -> Iterator[Place]:
+    name = f"killed_{request.param}"
+    make_database(server, name)
+    place = make_place(folder, server, name)
     place.gate.set("evidence", segment_bytes=1 << 20)  # so that kills meet new segments too
     place.ask(TABLE)
     yield place
@@ -32,7 +38,7 @@ def marked(server: Postgres, folder: Path) -> Iterator[Place]:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_every_executed_statement_has_its_intent_after_each_of_twenty_kills(marked: Place, tmp_path: Path) -> None:
-    chance = random.Random(3)
+    chance = random.Random(marked.database)
     before = 0
     for kill in range(KILLS):
         marked.gate.serve()

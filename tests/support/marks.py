@@ -61,10 +61,12 @@ def intended(place: Place) -> set[int]:
         assert parts is not None, f"no key for the recording of {session}"
         private = parts.open(seq, record.private, commitment)
         text, params = str(private["text"]), private.get("params")
+        if not text.startswith("INSERT INTO marks"):
+            continue
         if params:
             assert isinstance(params, list)
             assert isinstance(params[0], dict)
             marks.add(int(str(params[0]["text"])))
-        elif text.startswith("INSERT") and "$1" not in text:
+        elif "$1" not in text:
             marks.add(int(text.partition("(")[2].partition(")")[0]))
     return marks
