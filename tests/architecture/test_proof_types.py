@@ -29,7 +29,12 @@ RUST_MAKERS = {
 }
 # Python: the class, and the modules that may call it.
 PYTHON_MAKERS = {
-    "Identified": {"gatebook.identity.api_key", "gatebook.identity.token", "gatebook.session.steps"},
+    "Identified": {
+        "gatebook.identity.api_key",
+        "gatebook.identity.certificate",
+        "gatebook.identity.token",
+        "gatebook.session.steps",
+    },
     "Admitted": {"gatebook.session.steps"},
     "Verdict": {"gatebook.session.steps"},
     "Decision": {"gatebook.policy.engine"},

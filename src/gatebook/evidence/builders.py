@@ -78,8 +78,9 @@ def authn(
     for name, value in (("target", target), ("admitted", session), ("refusal", refused)):
         if value:
             members[name] = value
-    if answer.token:
-        members["token"] = dict(answer.token)
+    for name, says in (("token", answer.token), ("certificate", answer.certificate)):
+        if says:
+            members[name] = dict(says)
     if isinstance(answer, Identified):
         members["result"] = "refused" if refused else "accepted"
         members["credential"] = answer.principal.credential

@@ -57,7 +57,8 @@ class Identified:
     """Proof that a credential was verified. Made only by `gatebook.identity`.
 
     `names` are the user names that a client may log in under with this credential; `ends_at` (aware UTC) is when the
-    credential itself ends, if it says so: no session outlives it. `token` says what an access token said of itself.
+    credential itself ends, if it says so: no session outlives it. `token` and `certificate` say what an access token,
+    or a client certificate, said of itself.
     """
 
     principal: Principal
@@ -65,15 +66,17 @@ class Identified:
     names: tuple[str, ...] = ()
     ends_at: datetime | None = None
     token: tuple[tuple[str, str], ...] = ()
+    certificate: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NotIdentified:
-    """The credential is not good: the check that failed is the last one. `token` as in `Identified`, not proved."""
+    """The credential is not good: the check that failed is the last one. What it said of itself is not proved."""
 
     checks: tuple[Check, ...]
     credential: str = ""
     token: tuple[tuple[str, str], ...] = ()
+    certificate: tuple[tuple[str, str], ...] = ()
 
     @property
     def failed(self) -> str:

@@ -64,6 +64,14 @@ def test_says_who_logged_in() -> None:
     assert leaf["identity"]["owner"] == {"iss": "gatebook:gate", "sub": "alice"}
 
 
+def test_says_what_a_certificate_says_of_itself() -> None:
+    says = (("authority", "workloads"), ("serial", "2a"))
+    answer = NotIdentified((FORM, Check("names", passed=False)), "sha256:a", certificate=says)
+    leaf = decode_leaf(builders.authn(GATE, answer, user="u", database="x", source=SOURCE))
+    assert leaf["certificate"] == {"authority": "workloads", "serial": "2a"}
+    assert "token" not in leaf
+
+
 def test_says_which_check_failed() -> None:
     answer = NotIdentified((FORM, Check("known", passed=False)), "0123456789ab")
     leaf = decode_leaf(builders.authn(GATE, answer, user="u", database="x", source=SOURCE))
