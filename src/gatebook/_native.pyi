@@ -78,7 +78,9 @@ class PostgresConversation:
         cls, *, insecure_plaintext: bool = False, hold_journal: bool = False, bearer: bytes | None = None
     ) -> Self: ...
     def client(self, data: bytes, at: int = 0) -> list[tuple[object, ...]]: ...
-    def client_tls(self, at: int = 0, alpn: str = "") -> list[tuple[object, ...]]: ...
+    def client_tls(
+        self, at: int = 0, alpn: str = "", certificates: list[bytes] | None = None
+    ) -> list[tuple[object, ...]]: ...
     def client_closed(self, at: int = 0) -> list[tuple[object, ...]]: ...
     def upstream_open(self, at: int = 0) -> list[tuple[object, ...]]: ...
     def upstream_tls(self, at: int = 0, end_point: bytes | None = None) -> list[tuple[object, ...]]: ...
@@ -109,6 +111,7 @@ class Hello:
     peer: tuple[str, int]
     tls: tuple[str, str, str] | None
     parameters: list[tuple[str, str]]
+    certificates: list[bytes]
     def password(self) -> bytes:
         """The password as sent; readable once, wiped then."""
 
@@ -280,11 +283,15 @@ class Carrier:
         protocol: str,
         certificate: bytes,
         key: bytes,
+        client_roots: bytes | None = None,
+        client_required: bool = False,
         insecure_plaintext: bool = False,
         bearer: bytes | None = None,
     ) -> tuple[int, int]:
-        """Bind and accept; return (listener id, port). Certificate chain and key are PEM.
+        """Bind and accept; return (listener id, port). Certificate chain, key and roots are PEM.
 
+        With `client_roots` clients are asked for a certificate that one of them vouches for, and with
+        `client_required` none is served without. Who shows one is asked for no password.
         With `bearer` the client logs in by SASL OAUTHBEARER; it is the JSON object of a refusal (RFC 7628).
         """
 
@@ -307,7 +314,15 @@ class Carrier:
     def raise_epoch(self, kind: str) -> None:
         """`policy`, `grants` or `catalogue`: void kept verdicts."""
 
-    def reload_tls(self, listener: int, certificate: bytes, key: bytes) -> None: ...
+    def reload_tls(
+        self,
+        listener: int,
+        certificate: bytes,
+        key: bytes,
+        *,
+        client_roots: bytes | None = None,
+        client_required: bool = False,
+    ) -> None: ...
     def stop(self, drain_ms: int) -> None:
         """Stop accepting, let running operations end for so long, end the rest, seal recordings."""
 

@@ -275,3 +275,73 @@ def test_a_login_that_takes_too_long_ends() -> None:
     play.does(play.conversation.client_tls)
     got = play.take(play.conversation.tick(60_000_000))
     assert got[-1][:2] == ("end", "login too slow")
+
+
+CERTIFICATES = [b"leaf", b"intermediate"]
+
+
+def showing(play: Play | None = None) -> Play:
+    """A client that showed certificates in the handshake, behind its start-up message."""
+    play = play or Play()
+    play.client(pgwire.SSL_REQUEST, ("client", b"S"), ("start_client_tls", b""))
+    play.does(lambda: play.conversation.client_tls(certificates=CERTIFICATES))
+    play.client(pgwire.startup(user="agent", database="shop"), ("ask",))
+    return play
+
+
+def test_a_client_that_showed_a_certificate_is_asked_for_no_password() -> None:
+    play = showing()
+    assert play.question.certificates == CERTIFICATES
+    assert play.question.password() == b""
+    assert play.question.parameters == [("user", "agent"), ("database", "shop")]
+    play.does(
+        lambda: play.conversation.admit(play.ticket, admission()),
+        ("open_recording", "s_play"),
+        ("dial", "127.0.0.1", 5432),
+    )
+    play.take(play.conversation.upstream_open())
+    got = play.take(play.conversation.upstream(pgwire.AUTHENTICATED + pgwire.key_data(7, b"\x09" * 4) + pgwire.READY))
+    assert got[0][1].startswith(pgwire.AUTHENTICATED)
+
+
+def test_a_client_that_showed_none_is_asked_for_its_password() -> None:
+    play = Play()
+    play.client(pgwire.SSL_REQUEST, ("client", b"S"), ("start_client_tls", b""))
+    play.does(lambda: play.conversation.client_tls(certificates=[]))
+    play.client(pgwire.startup(user="agent", database="shop"), ("client", pgwire.ASK_PASSWORD))
+    play.client(pgwire.password("key"), ("ask",))
+    assert play.question.certificates == []
+
+
+def test_plaintext_shows_no_certificate() -> None:
+    play = Play(insecure_plaintext=True)
+    play.client(pgwire.startup(user="agent", database="shop"), ("client", pgwire.ASK_PASSWORD))
+    play.client(pgwire.password("key"), ("ask",))
+    assert play.question.certificates == []
+
+
+def test_a_password_beside_a_certificate_is_not_read_and_ends_the_session() -> None:
+    play = showing()
+    play.client(pgwire.password("key"))
+    assert not play.conversation.wants_client()
+    play.take(play.conversation.admit(play.ticket, admission()))
+    play.take(play.conversation.upstream_open())
+    got = play.take(play.conversation.upstream(pgwire.AUTHENTICATED + pgwire.key_data(7, b"\x09" * 4) + pgwire.READY))
+    assert got[-1][:2] == ("end", "protocol violation")
+
+
+def test_a_refused_certificate_is_told_as_an_error_also_where_others_speak_sasl() -> None:
+    refusal = Refusal(sqlstate="28000", message="no", detail="{}", hint="", code="authn.failed")
+    for play in (showing(), showing(Play(bearer=BEARER))):
+        got = play.take(play.conversation.refuse(play.ticket, refusal))
+        assert [kind for kind, _ in pgwire.split(got[0][1])] == ["E"]
+        assert got[-1][0] == "end"
+
+
+def test_a_newer_version_is_negotiated_before_the_desk_is_asked() -> None:
+    play = Play()
+    play.client(pgwire.SSL_REQUEST, ("client", b"S"), ("start_client_tls", b""))
+    play.does(lambda: play.conversation.client_tls(certificates=CERTIFICATES))
+    got = play.take(play.conversation.client(pgwire.startup(3, user="agent", database="shop")))
+    assert [output[0] for output in got] == ["client", "ask"]
+    assert [kind for kind, _ in pgwire.split(got[0][1])] == ["v"]

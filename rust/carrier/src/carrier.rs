@@ -13,7 +13,7 @@ use crate::desk::Desk;
 use crate::error::CarrierError;
 use crate::journal::Journal;
 use crate::lanes::Lanes;
-use crate::listener::{ListenSpec, Listener};
+use crate::listener::{ListenSpec, Listener, ServerTls};
 use crate::mailbox::Mailbox;
 use crate::parser::{self, ParseHook};
 use crate::recorder::Recorder;
@@ -101,13 +101,11 @@ impl Carrier {
         Ok((id, port))
     }
 
-    /// New connections of a listener use this certificate.
-    pub fn reload_tls(&self, id: u32, certificate: &[u8], key: &[u8]) -> Result<(), CarrierError> {
+    /// New connections of a listener speak TLS like this.
+    pub fn reload_tls(&self, id: u32, tls: &ServerTls) -> Result<(), CarrierError> {
         let listeners = lock(&self.listeners);
         let listener = usize::try_from(id).ok().and_then(|id| listeners.get(id));
-        listener
-            .ok_or_else(|| CarrierError::new(format!("there is no listener {id}")))?
-            .reload(certificate, key)
+        listener.ok_or_else(|| CarrierError::new(format!("there is no listener {id}")))?.reload(tls)
     }
 
     /// The queue to Python.

@@ -34,6 +34,6 @@ pub use carrier::{Carrier, Options};
 pub use clock::Clock;
 pub use desk::{Asked, Cancelling, Desk, Greeting, Item};
 pub use error::CarrierError;
-pub use listener::{ConversationMaker, ListenSpec};
+pub use listener::{ConversationMaker, ListenSpec, ServerTls};
 pub use parser::{ParseHook, Parsed};
 pub use shared::Counts;

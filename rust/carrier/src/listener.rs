@@ -32,14 +32,25 @@ pub struct ListenSpec {
     pub host: String,
     /// Port; 0 picks a free one.
     pub port: u16,
-    /// Certificate chain, PEM; empty where no TLS is spoken, together with `key`.
-    pub certificate: Vec<u8>,
-    /// Private key, PEM.
-    pub key: Vec<u8>,
+    /// How TLS is spoken there.
+    pub tls: ServerTls,
     /// The protocol's ALPN names.
     pub alpn: &'static [&'static [u8]],
     /// Makes a conversation per connection.
     pub make: ConversationMaker,
+}
+
+/// TLS of a listener as its owner wants it.
+#[derive(Clone, Default)]
+pub struct ServerTls {
+    /// Certificate chain, PEM; empty where no TLS is spoken, together with `key`.
+    pub certificate: Vec<u8>,
+    /// Private key, PEM.
+    pub key: Vec<u8>,
+    /// Roots of clients' certificates, PEM; empty where clients are asked for none.
+    pub client_roots: Vec<u8>,
+    /// A client without a certificate is refused in the handshake.
+    pub client_required: bool,
 }
 
 /// TLS of one listener; `None` where it has no certificate.
@@ -60,7 +71,7 @@ impl Listener {
         shared: Arc<Shared>,
         lanes: Arc<Lanes>,
     ) -> Result<(Self, u16), CarrierError> {
-        let tls = config(&spec.certificate, &spec.key, spec.alpn)?;
+        let tls = config(&spec.tls, spec.alpn)?;
         let words = |error: io::Error| {
             CarrierError::new(format!("cannot listen on {}:{}: {error}", spec.host, spec.port))
         };
@@ -72,9 +83,9 @@ impl Listener {
         Ok((Self { alpn: spec.alpn, tls, task }, port))
     }
 
-    /// New connections use this certificate; those that are open keep theirs.
-    pub(crate) fn reload(&self, certificate: &[u8], key: &[u8]) -> Result<(), CarrierError> {
-        let fresh = config(certificate, key, self.alpn)?;
+    /// New connections speak TLS like this; those that are open go on as they began.
+    pub(crate) fn reload(&self, tls: &ServerTls) -> Result<(), CarrierError> {
+        let fresh = config(tls, self.alpn)?;
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
@@ -86,15 +97,14 @@ impl Drop for Listener {
     }
 }
 
-fn config(
-    certificate: &[u8],
-    key: &[u8],
-    alpn: &[&[u8]],
-) -> Result<Option<Arc<ServerConfig>>, CarrierError> {
-    if certificate.is_empty() && key.is_empty() {
-        return Ok(None);
+fn config(tls: &ServerTls, alpn: &[&[u8]]) -> Result<Option<Arc<ServerConfig>>, CarrierError> {
+    if tls.certificate.is_empty() && tls.key.is_empty() {
+        // Without TLS no certificate can be asked for: silence would let everybody in without one.
+        let is_plain = tls.client_roots.is_empty() && !tls.client_required;
+        let words = "certificates of clients are asked for, and no TLS is spoken";
+        return if is_plain { Ok(None) } else { Err(CarrierError::new(words)) };
     }
-    tls::server_config(certificate, key, alpn).map(Some)
+    tls::server_config(tls, alpn).map(Some)
 }
 
 struct Door {

@@ -14,7 +14,8 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{ring as provider, CryptoProvider};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{
     CertificateError, ClientConfig, CommonState, DigitallySignedStruct, Error, RootCertStore,
     ServerConfig, ServerConnection, SignatureScheme,
@@ -23,33 +24,59 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use crate::end_point::end_point;
 use crate::error::CarrierError;
+use crate::listener::ServerTls;
 use crate::pipes::Pipe;
 
 /// LIMIT: different demands remembered; more are built each time.
 const KEPT_CONFIGS: usize = 64;
 
-/// A server configuration from a certificate chain and its key, both PEM.
+/// A server configuration from a certificate chain and its key, and from the roots of clients'
+/// certificates, all PEM.
 ///
 /// `alpn` is what the listener's protocol is called; a client that offers only other names is
 /// refused in the handshake, one that offers none is served.
 pub(crate) fn server_config(
-    chain_pem: &[u8],
-    key_pem: &[u8],
+    tls: &ServerTls,
     alpn: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, CarrierError> {
-    let chain = CertificateDer::pem_slice_iter(chain_pem)
+    let chain = CertificateDer::pem_slice_iter(&tls.certificate)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| CarrierError::new(format!("the certificate is no PEM: {error}")))?;
-    let key = PrivateKeyDer::from_pem_slice(key_pem)
+    let key = PrivateKeyDer::from_pem_slice(&tls.key)
         .map_err(|_| CarrierError::new("the certificate's key is no PEM of a private key"))?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(provider::default_provider()))
+    let provider = Arc::new(provider::default_provider());
+    let clients = client_verifier(tls, &provider)?;
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .and_then(|builder| builder.with_client_cert_verifier(clients).with_single_cert(chain, key))
         .map_err(|error| CarrierError::new(format!("certificate and key do not serve: {error}")))?;
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
+}
+
+/// Asks clients for a certificate, or for none. Chain, validity and usage are verified; whose root
+/// it was that vouched, the desk finds out again.
+fn client_verifier(
+    tls: &ServerTls,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, CarrierError> {
+    if tls.client_roots.is_empty() && !tls.client_required {
+        return Ok(WebPkiClientVerifier::no_client_auth());
+    }
+    let words = |error: &dyn std::fmt::Display| {
+        CarrierError::new(format!("the roots of clients' certificates do not serve: {error}"))
+    };
+    let mut roots = RootCertStore::empty();
+    for root in CertificateDer::pem_slice_iter(&tls.client_roots) {
+        let root = root.map_err(|error| words(&error))?;
+        roots.add(root).map_err(|error| words(&error))?;
+    }
+    let builder =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    let builder = if tls.client_required { builder } else { builder.allow_unauthenticated() };
+    builder.build().map(|made| made as Arc<dyn ClientCertVerifier>).map_err(|error| words(&error))
 }
 
 /// Handshake as server; words for the operator where it fails. `begun` is what was read of the
@@ -63,7 +90,10 @@ pub(crate) async fn accept(
     let handshake =
         TlsAcceptor::from(config).accept_with(socket, |connection| take_begun(connection, begun));
     let stream = handshake.await.map_err(|error| error.to_string())?;
-    let facts = facts(stream.get_ref().1);
+    let state = stream.get_ref().1;
+    let shown = state.peer_certificates().unwrap_or_default();
+    let shown = shown.iter().map(|certificate| certificate.to_vec()).collect();
+    let facts = TlsFacts { shown, ..facts(state) };
     Ok((Pipe::Tls(Box::new(TlsStream::Server(stream))), facts))
 }
 
@@ -280,6 +310,7 @@ fn facts(state: &CommonState) -> TlsFacts {
     TlsFacts {
         version: version.to_owned(),
         cipher,
+        shown: Vec::new(),
         peer_sha256: peer.map(|certificate| hex(&sha256(certificate))).unwrap_or_default(),
         alpn,
         end_point: peer.and_then(|certificate| end_point(certificate)).unwrap_or_default(),

@@ -23,11 +23,18 @@ pub(crate) struct Hello {
     tls: Option<(String, String, String)>,
     #[pyo3(get)]
     parameters: Vec<(String, String)>,
+    certificates: Vec<Vec<u8>>,
     password: Mutex<Vec<u8>>,
 }
 
 #[pymethods]
 impl Hello {
+    /// Certificates that the client showed and the handshake verified, its own first, each DER.
+    #[getter]
+    fn certificates(&self) -> Vec<&[u8]> {
+        self.certificates.iter().map(Vec::as_slice).collect()
+    }
+
     /// The password as sent; readable once, wiped then.
     fn password<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         let mut password = self.password.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,13 +53,16 @@ impl Drop for Hello {
 
 impl Hello {
     pub(crate) fn new(ticket: u64, greeting: Greeting) -> Self {
-        let Greeting { listener, peer, hello } = greeting;
+        let Greeting { listener, peer, mut hello } = greeting;
+        let certificates =
+            hello.tls.as_mut().map(|tls| std::mem::take(&mut tls.shown)).unwrap_or_default();
         Self {
             ticket,
             listener,
             peer,
             tls: hello.tls.map(|tls| (tls.version, tls.cipher, tls.peer_sha256)),
             parameters: hello.parameters,
+            certificates,
             password: Mutex::new(hello.password),
         }
     }

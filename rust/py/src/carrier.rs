@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatebook_carrier::{self as native_carrier, ConversationMaker, ListenSpec, Options};
+use gatebook_carrier::{self as native_carrier, ConversationMaker, ListenSpec, Options, ServerTls};
 use gatebook_wire::cache::EpochKind;
 use gatebook_wire::postgres::{Postgres, Setup};
 use gatebook_wire::{Answer, Cache, Cause, Epochs};
@@ -66,9 +66,10 @@ impl Carrier {
         Ok(Self { driver, cache, epochs, writer: writer.into() })
     }
 
-    /// Bind and accept; return (listener id, port). Certificate chain and key are PEM.
+    /// Bind and accept; return (listener id, port). Certificate chain, key and roots are PEM.
     #[pyo3(signature = (
-        host, port, *, protocol, certificate, key, insecure_plaintext = false, bearer = None
+        host, port, *, protocol, certificate, key, client_roots = None, client_required = false,
+        insecure_plaintext = false, bearer = None
     ))]
     #[allow(clippy::too_many_arguments)] // keyword-only behind the address
     fn listen(
@@ -79,6 +80,8 @@ impl Carrier {
         protocol: &str,
         certificate: &[u8],
         key: &[u8],
+        client_roots: Option<&[u8]>,
+        client_required: bool,
         insecure_plaintext: bool,
         bearer: Option<&[u8]>,
     ) -> PyResult<(u32, u16)> {
@@ -89,8 +92,8 @@ impl Carrier {
             "postgres" => (&[POSTGRES_ALPN][..], self.postgres(insecure_plaintext, bearer)),
             _ => return Err(native("the protocol is `postgres`")),
         };
-        let (certificate, key) = (certificate.to_vec(), key.to_vec());
-        let spec = ListenSpec { host, port, certificate, key, alpn, make };
+        let tls = server_tls(certificate, key, client_roots, client_required);
+        let spec = ListenSpec { host, port, tls, alpn, make };
         py.detach(|| self.driver.listen(spec)).map_err(native)
     }
 
@@ -142,14 +145,20 @@ impl Carrier {
         Ok(())
     }
 
+    #[pyo3(signature = (
+        listener, certificate, key, *, client_roots = None, client_required = false
+    ))]
     fn reload_tls(
         &self,
         py: Python<'_>,
         listener: u32,
         certificate: &[u8],
         key: &[u8],
+        client_roots: Option<&[u8]>,
+        client_required: bool,
     ) -> PyResult<()> {
-        py.detach(|| self.driver.reload_tls(listener, certificate, key)).map_err(native)
+        let tls = server_tls(certificate, key, client_roots, client_required);
+        py.detach(|| self.driver.reload_tls(listener, &tls)).map_err(native)
     }
 
     /// Stop accepting, let running operations end for so long, end the rest, seal recordings.
@@ -195,6 +204,20 @@ impl Carrier {
             writer: Arc::clone(&self.writer),
         };
         Arc::new(move || Box::new(Postgres::new(setup.clone())))
+    }
+}
+
+fn server_tls(
+    certificate: &[u8],
+    key: &[u8],
+    client_roots: Option<&[u8]>,
+    client_required: bool,
+) -> ServerTls {
+    ServerTls {
+        certificate: certificate.to_vec(),
+        key: key.to_vec(),
+        client_roots: client_roots.unwrap_or_default().to_vec(),
+        client_required,
     }
 }
 

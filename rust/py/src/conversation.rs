@@ -69,9 +69,16 @@ impl PostgresConversation {
         self.turn(py, Event::ClientBytes(data), at)
     }
 
-    #[pyo3(signature = (at = 0, alpn = ""))]
-    fn client_tls<'py>(&self, py: Python<'py>, at: u64, alpn: &str) -> Turn<'py> {
-        let facts = TlsFacts { alpn: alpn.to_owned(), ..tls_facts() };
+    #[pyo3(signature = (at = 0, alpn = "", certificates = None))]
+    fn client_tls<'py>(
+        &self,
+        py: Python<'py>,
+        at: u64,
+        alpn: &str,
+        certificates: Option<Vec<Vec<u8>>>,
+    ) -> Turn<'py> {
+        let shown = certificates.unwrap_or_default();
+        let facts = TlsFacts { alpn: alpn.to_owned(), shown, ..tls_facts() };
         self.turn(py, Event::ClientTls(facts), at)
     }
 

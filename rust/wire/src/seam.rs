@@ -156,7 +156,7 @@ pub struct Hello {
     pub tls: Option<TlsFacts>,
     /// What the client said, in its order: startup parameters.
     pub parameters: Vec<(String, String)>,
-    /// The password as sent. Never recorded.
+    /// The password as sent; empty where none was asked for. Never recorded.
     pub password: Vec<u8>,
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gatebook_carrier::journal::{FaultPlan, Journal, SyncMode};
-use gatebook_carrier::{Carrier, Item, ListenSpec, Options, Parsed};
+use gatebook_carrier::{Carrier, Item, ListenSpec, Options, Parsed, ServerTls};
 use gatebook_wire::proof::{Authorized, Cleared, Housekeeping, MaskPlan, Stage};
 use gatebook_wire::{
     Admission, Answer, Ask, Cause, Command, Conversation, Dial, Durability, Ended, Errand, Event,
@@ -258,6 +258,8 @@ pub struct Setup {
     pub before_login: usize,
     pub fault: Option<FaultPlan>,
     pub certificate: Option<Certificate>,
+    /// Roots of clients' certificates, and whether one must be shown.
+    pub clients: (Vec<u8>, bool),
     pub parse: gatebook_carrier::ParseHook,
 }
 
@@ -268,6 +270,7 @@ impl Default for Setup {
             before_login: 1000,
             fault: None,
             certificate: None,
+            clients: Default::default(),
             parse: Arc::new(|_| Parsed { tree: Some(b"tree".to_vec()), error: String::new() }),
         }
     }
@@ -297,16 +300,14 @@ impl Gate {
         };
         let carrier = Arc::new(Carrier::start(Arc::clone(&journal), &options).unwrap());
         let seen = Arc::new(Seen::default());
-        let (certificate, key) = setup
-            .certificate
-            .map(|certificate| (certificate.chain, certificate.key))
-            .unwrap_or_default();
+        let tls = setup.certificate.as_ref().map(server_tls).unwrap_or_default();
+        let (client_roots, client_required) = setup.clients;
+        let tls = ServerTls { client_roots, client_required, ..tls };
         let for_relay = Arc::clone(&seen);
         let spec = ListenSpec {
             host: "127.0.0.1".to_owned(),
             port: 0,
-            certificate,
-            key,
+            tls,
             alpn: &[b"relay"],
             make: Arc::new(move || Box::new(Relay::new(Arc::clone(&for_relay)))),
         };
@@ -441,11 +442,17 @@ pub struct Certificate {
     pub key: Vec<u8>,
 }
 
+pub fn server_tls(own: &Certificate) -> ServerTls {
+    let (certificate, key) = (own.chain.clone(), own.key.clone());
+    ServerTls { certificate, key, ..ServerTls::default() }
+}
+
 /// A certificate for `name`, under a root of its own.
 pub fn certificate(name: &str) -> Certificate {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let root_key = KeyPair::generate().unwrap();
     let mut root = CertificateParams::new(Vec::new()).unwrap();
+    root.distinguished_name.push(rcgen::DnType::CommonName, format!("root of {name}"));
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let root_certificate = root.self_signed(&root_key).unwrap();
     let issuer = Issuer::new(root, root_key);

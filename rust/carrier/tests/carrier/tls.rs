@@ -7,7 +7,10 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use crate::support::{certificate, echo, expect, rest, upstream, Certificate, Gate, Setup};
+use crate::support::{
+    certificate, echo, expect, rest, server_tls, upstream, Certificate, Gate, Setup,
+};
+use gatebook_carrier::ServerTls;
 use gatebook_wire::{TlsDemand, TlsVerify};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -21,19 +24,44 @@ fn gate(certificate: &Certificate) -> Gate {
     Gate::start(Setup { certificate: Some(certificate.clone()), ..Setup::default() })
 }
 
+/// A gate that asks clients for a certificate of this one's root.
+fn asking(clients: &Certificate, required: bool) -> (Gate, Certificate) {
+    let own = certificate("gate.test");
+    let clients = (clients.root.clone(), required);
+    let certificate = Some(own.clone());
+    (Gate::start(Setup { certificate, clients, ..Setup::default() }), own)
+}
+
 /// A TLS client that trusts `root`, after the gate's `S`.
 fn secure(gate: &Gate, root: &[u8], alpn: &[&[u8]]) -> std::io::Result<Client> {
+    secure_as(gate, root, alpn, None)
+}
+
+/// The same, with a certificate of its own to show.
+fn secure_as(
+    gate: &Gate,
+    root: &[u8],
+    alpn: &[&[u8]],
+    own: Option<&Certificate>,
+) -> std::io::Result<Client> {
     let mut plain = gate.connect();
     plain.write_all(b"S").unwrap();
     expect(&mut plain, b"S");
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(root).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match own {
+        None => config.with_no_client_auth(),
+        Some(own) => {
+            let chain = CertificateDer::pem_slice_iter(&own.chain).map(Result::unwrap).collect();
+            let key = PrivateKeyDer::from_pem_slice(&own.key).unwrap();
+            config.with_client_auth_cert(chain, key).unwrap()
+        }
+    };
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     let name = ServerName::try_from("gate.test").unwrap();
     let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
@@ -149,15 +177,82 @@ fn new_connections_meet_the_reloaded_certificate_and_open_ones_live_on() {
     let (old, new) = (certificate("gate.test"), certificate("gate.test"));
     let gate = gate(&old);
     let mut open = secure(&gate, &old.root, &[]).unwrap();
-    gate.carrier.reload_tls(gate.listener, &new.chain, &new.key).unwrap();
+    gate.carrier.reload_tls(gate.listener, &server_tls(&new)).unwrap();
     assert!(secure(&gate, &old.root, &[]).is_err());
     assert!(secure(&gate, &new.root, &[]).is_ok());
     open.write_all(b"H").unwrap();
     assert!(gate.carrier.answer(gate.hello(), gatebook_wire::Answer::Silence));
     expect(&mut open, b"bye:silence");
-    let error = gate.carrier.reload_tls(gate.listener, b"nonsense", b"").unwrap_err();
+    let nonsense = ServerTls { certificate: b"nonsense".to_vec(), ..ServerTls::default() };
+    let error = gate.carrier.reload_tls(gate.listener, &nonsense).unwrap_err();
     assert!(error.to_string().starts_with("the certificate"), "{error}");
     assert!(secure(&gate, &new.root, &[]).is_ok());
+}
+
+/// What a client hears that shows this certificate: `bye` of a desk that lets nobody in, or why not.
+fn shown(gate: &Gate, own: &Certificate, client: Option<&Certificate>) -> Result<String, String> {
+    let mut stream = secure_as(gate, &own.root, &[], client).map_err(|error| error.to_string())?;
+    stream.write_all(b"H").map_err(|error| error.to_string())?;
+    // In TLS 1.3 the server's no to a certificate comes behind the client's own handshake.
+    let mut first = [0; 1];
+    let mut answer = std::thread::scope(|scope| {
+        scope.spawn(|| gate.carrier.answer(gate.hello(), gatebook_wire::Answer::Silence));
+        stream.read_exact(&mut first).map(|()| String::from_utf8_lossy(&first).into_owned())
+    })
+    .map_err(|error| error.to_string())?;
+    answer.push_str(&rest(&mut stream));
+    Ok(answer)
+}
+
+#[test]
+fn a_client_that_shows_a_certificate_of_a_root_is_known_by_it_and_one_without_comes_too() {
+    let client = certificate("agent.test");
+    let (gate, own) = asking(&client, false);
+    assert_eq!(shown(&gate, &own, Some(&client)).unwrap(), "bye:silence");
+    assert_eq!(shown(&gate, &own, None).unwrap(), "bye:silence");
+    let peers = gate.seen.peers.lock().unwrap();
+    let ders: Vec<Vec<Vec<u8>>> = peers.iter().map(|facts| facts.shown.clone()).collect();
+    let chain: Vec<Vec<u8>> = CertificateDer::pem_slice_iter(&client.chain)
+        .map(|certificate| certificate.unwrap().to_vec())
+        .collect();
+    assert_eq!(ders, [chain, Vec::new()]);
+}
+
+#[test]
+fn a_certificate_of_another_root_is_refused_in_the_handshake() {
+    let (client, stranger) = (certificate("agent.test"), certificate("stranger.test"));
+    let (gate, own) = asking(&client, false);
+    let mut stream = secure_as(&gate, &own.root, &[], Some(&stranger)).unwrap();
+    let error = stream.read(&mut [0; 1]).unwrap_err();
+    assert!(error.to_string().contains("UnknownCA"), "{error}");
+    assert_eq!(gate.ended().cause, "client closed");
+}
+
+#[test]
+fn where_a_certificate_is_required_none_comes_without() {
+    let client = certificate("agent.test");
+    let (gate, own) = asking(&client, true);
+    let mut stream = secure_as(&gate, &own.root, &[], None).unwrap();
+    let error = stream.read(&mut [0; 1]).unwrap_err();
+    assert!(error.to_string().contains("CertificateRequired"), "{error}");
+    assert_eq!(shown(&gate, &own, Some(&client)).unwrap(), "bye:silence");
+}
+
+#[test]
+fn reloaded_roots_hold_for_new_connections_and_wrong_ones_are_refused() {
+    let (first, second) = (certificate("agent.test"), certificate("agent.test"));
+    let (gate, own) = asking(&first, false);
+    let tls = ServerTls { client_roots: second.root.clone(), ..server_tls(&own) };
+    gate.carrier.reload_tls(gate.listener, &tls).unwrap();
+    assert_eq!(shown(&gate, &own, Some(&second)).unwrap(), "bye:silence");
+    let mut stream = secure_as(&gate, &own.root, &[], Some(&first)).unwrap();
+    assert!(stream.read(&mut [0; 1]).is_err());
+    let none = ServerTls { client_required: true, ..server_tls(&own) };
+    let plain = ServerTls { client_required: true, ..ServerTls::default() };
+    for wrong in [none, plain] {
+        let error = gate.carrier.reload_tls(gate.listener, &wrong).unwrap_err().to_string();
+        assert!(error.contains("certificates"), "{error}");
+    }
 }
 
 #[test]

@@ -142,7 +142,7 @@ impl Postgres {
                 let (_, mut evidence, _) = *login;
                 ended = evidence.end(cause, at, out);
             }
-            Phase::Admitting { ticket } | Phase::Cancelling { ticket, .. } => {
+            Phase::Admitting { ticket, .. } | Phase::Cancelling { ticket, .. } => {
                 out.commands.push(Command::Forget(ticket));
             }
             _ => {}

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The client before it is known: packets without a type byte, then one password.
+//! The client before it is known: packets without a type byte, then one credential.
+//!
+//! The credential is the certificate that it showed in the handshake, where it showed one that was
+//! verified: then nothing is asked for. Else it is a password, or a token by SASL.
 //!
 //! SPEC: PostgreSQL 18 documentation, "Message Flow" (start-up, "SSL Session Encryption" with
 //! direct TLS and ALPN, "Canceling Requests in Progress"), "Protocol Versions".
@@ -97,7 +100,11 @@ impl Postgres {
         }
         self.has_long_key = spoken >= login::LONG_KEYS;
         parameters.retain(|(name, _)| !name.starts_with("_pq_."));
-        if self.setup.bearer.is_some() {
+        if tls.as_ref().is_some_and(|facts| !facts.shown.is_empty()) {
+            // The handshake proved who holds the key of the certificate. A password beside it would
+            // be a second identity, and somebody would have to say which of them counts.
+            self.ask_to_come_in(Hello { tls, parameters, password: Vec::new() }, out);
+        } else if self.setup.bearer.is_some() {
             out.send_client(Cleared::own_words(&oauth::offer()));
             self.phase = Phase::Bearer { tls, parameters, started: false };
         } else {
@@ -126,9 +133,14 @@ impl Postgres {
         let mut reader = Reader(message.body);
         let password = reader.text().filter(|_| reader.0.is_empty()).unwrap_or_default().to_vec();
         let hello = Hello { tls: tls.take(), parameters: std::mem::take(parameters), password };
+        let length = message.whole.len();
+        self.ask_to_come_in(hello, out);
+        Some(length)
+    }
+
+    fn ask_to_come_in(&mut self, hello: Hello, out: &mut Out) {
         self.ticket += 1;
         out.commands.push(Command::Ask(self.ticket, Ask::Hello(Box::new(hello))));
-        self.phase = Phase::Admitting { ticket: self.ticket };
-        Some(message.whole.len())
+        self.phase = Phase::Admitting { ticket: self.ticket, sasl: false };
     }
 }

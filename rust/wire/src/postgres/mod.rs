@@ -69,8 +69,8 @@ enum Phase {
     Bearer { tls: Option<TlsFacts>, parameters: Vec<(String, String)>, started: bool },
     /// The token is refused: the client's answer to the challenge is due, then the error is told.
     BearerRefused { error: Vec<u8>, cause: Cause },
-    /// The desk considers.
-    Admitting { ticket: u64 },
+    /// The desk considers; `sasl` if it does so behind a SASL response, in whose way a refusal goes.
+    Admitting { ticket: u64, sasl: bool },
     /// The gate logs in at the upstream.
     Login(Box<(Login, Evidence, Stage)>),
     /// The session.
@@ -373,11 +373,9 @@ impl Postgres {
                 self.phase = Phase::Start { tls: None }; // the ticket is spent
                 self.finish(&Cause::of("cancel request"), at, out);
             }
-            (Phase::Admitting { ticket: open }, answer) if *open == ticket => match answer {
+            (Phase::Admitting { ticket: open, sasl }, answer) if *open == ticket => match answer {
                 Answer::Admitted(admission) => self.admitted(*admission, at, out),
-                Answer::Refused(refusal)
-                    if self.setup.bearer.is_some() && refusal.code == "authn.failed" =>
-                {
+                Answer::Refused(refusal) if *sasl && refusal.code == "authn.failed" => {
                     self.bearer_refused(&refusal, at, out);
                 }
                 Answer::Refused(refusal) => self.not_admitted(&refusal, at, out),

@@ -132,7 +132,7 @@ impl Postgres {
                 let hello = Hello { tls: tls.take(), parameters, password: token.to_vec() };
                 self.ticket += 1;
                 out.commands.push(Command::Ask(self.ticket, Ask::Hello(Box::new(hello))));
-                self.phase = Phase::Admitting { ticket: self.ticket };
+                self.phase = Phase::Admitting { ticket: self.ticket, sasl: true };
             }
             Response::Discovery => {
                 let words = "a token is needed; the gate has said where one can be had";

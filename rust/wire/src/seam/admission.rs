@@ -10,6 +10,9 @@ pub struct TlsFacts {
     pub cipher: String,
     /// SHA-256 of the peer's end-entity certificate, lower-case hex; empty if it gave none.
     pub peer_sha256: String,
+    /// Certificates that a client showed and the handshake verified, its own first, each DER; empty
+    /// if it showed none, and for an upstream. LIMIT: one handshake message, 64 KiB in all.
+    pub shown: Vec<Vec<u8>>,
     /// The protocol's name as both sides agreed on it (ALPN); empty if the peer named none.
     pub alpn: String,
     /// The peer's certificate under the hash of its own signature, for the channel binding
