@@ -47,7 +47,7 @@ THREATS = {
     "PG-39": "half messages, slow bytes, silence, a Flush that never ends: bounded in time and memory",
     "PG-40": "what a session leaves behind: nothing, as each has a connection of its own to the server",
     "PG-41": "a refusal in an open transaction: the block has failed; its locks go with it, or with a silent client",
-    "ID-02": "a session that outlives its credential: ended when the token or key does",
+    "ID-02": "a session that outlives its credential: ended when the token, key or certificate does",
     "ID-05": "an issuer that takes the names of the gate's own identities: it cannot be configured",
     "ID-06": "guessing under other cases of a name, or by another method: one counter; nobody else is locked out",
     "AU-10": "a session id that is a path: refused before a file is opened",

@@ -135,6 +135,8 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         protocol="postgres",
         certificate=parts.in_force.certificate,
         key=parts.in_force.certificate_key,
+        client_roots=parts.in_force.client_roots,
+        client_required=parts.in_force.client_required,
         insecure_plaintext=settings.gate.insecure_plaintext,
         bearer=bearer_words(settings),
     )

@@ -33,7 +33,6 @@ PYTHON_MAKERS = {
         "gatebook.identity.api_key",
         "gatebook.identity.certificate",
         "gatebook.identity.token",
-        "gatebook.session.steps",
     },
     "Admitted": {"gatebook.session.steps"},
     "Verdict": {"gatebook.session.steps"},

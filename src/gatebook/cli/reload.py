@@ -31,8 +31,8 @@ PID_FILE = "serve.pid"  # written by the gate (serve/reload.py)
 def command(config: Path, *, as_json: bool) -> None:
     """Let the running gate read its files anew.
 
-    These are policies, targets with their secrets, roles, issuers, limits and the certificate. Sessions stay. What is
-    wrong keeps all of the old in force, and is told. SIGHUP to the gate does the same.
+    These are policies, targets with their secrets, roles, issuers, authorities, limits and the certificate. Sessions
+    stay. What is wrong keeps all of the old in force, and is told. SIGHUP to the gate does the same.
     """
     answer = reload(*find_gate(config))
     if as_json:

@@ -5,6 +5,7 @@ from gatebook.config.reading import load_settings, parse_settings
 from gatebook.config.secrets import ConfigFault, SecretRef, Secrets, SecretSource
 from gatebook.config.settings import (
     AccountSettings,
+    CertificateAuthoritySettings,
     EvidenceSettings,
     GateSettings,
     IssuerSettings,
@@ -18,6 +19,7 @@ from gatebook.config.targets import resolve_target
 
 __all__ = [
     "AccountSettings",
+    "CertificateAuthoritySettings",
     "ConfigFault",
     "EvidenceSettings",
     "GateSettings",

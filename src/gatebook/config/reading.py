@@ -7,6 +7,7 @@ import hashlib
 import tomllib
 from pathlib import Path
 
+from gatebook.config.authorities import check_authorities
 from gatebook.config.issuers import check_issuers
 from gatebook.config.secrets import ConfigFault
 from gatebook.config.settings import Settings, TargetSettings
@@ -56,6 +57,7 @@ def parse_settings(content: bytes, path: Path) -> Settings:
     for index, target in enumerate(settings.targets):
         _check_target(target, place.below("target").below(index))
     check_issuers(settings.issuers, place.below("issuer"))
+    check_authorities(settings, place)
     return settings
 
 

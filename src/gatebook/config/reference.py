@@ -12,6 +12,7 @@ from typing import Any
 from gatebook.config.secrets import SecretRef
 from gatebook.config.settings import (
     AccountSettings,
+    CertificateAuthoritySettings,
     EvidenceSettings,
     GateSettings,
     IssuerSettings,
@@ -40,6 +41,7 @@ _TABLES: tuple[tuple[str, type[Any]], ...] = (
     ("[[target.role]]", RoleSettings),
     ("[target.catalogue]", AccountSettings),
     ("[[issuer]]", IssuerSettings),
+    ("[[certificate_authority]]", CertificateAuthoritySettings),
 )
 
 

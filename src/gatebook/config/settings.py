@@ -50,6 +50,11 @@ class GateSettings:
         "Let clients on loopback log in without TLS. Keys then cross the wire readable; for tests only.",
         default=False,
     )
+    client_certificates: str = setting(
+        values.choice("optional", "required"),
+        "With a `[[certificate_authority]]`: whether clients may log in without a certificate, by key or token.",
+        default="optional",
+    )
     login: str = setting(
         values.choice("password", "oauthbearer"),
         "How clients show their credential: as `password`, or by SASL `OAUTHBEARER`, which libpq speaks from 18 on. "
@@ -210,6 +215,29 @@ class IssuerSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateAuthoritySettings:
+    """An authority whose client certificates agents or people log in with, in place of a password.
+
+    How they are verified, and who is who: [client certificates](../spec/client-certificate.md).
+    """
+
+    name: str = setting(values.name(NAME), "Name of the authority, and of the issuer of its `dns` and `cn` identities.")
+    kind: str = setting(values.choice("agent", "person"), "What its subjects are.")
+    roots: Path = setting(values.path, "Its root certificates, PEM. No other authority may have one of them.")
+    subject: str = setting(
+        values.choice("spiffe", "dns", "cn"),
+        "Which name of a certificate is the subject: the one SPIFFE ID, the one DNS name, or the common name.",
+    )
+    trust_domain: str = setting(
+        values.text, "With `spiffe`, the trust domain that it speaks for, without `spiffe://`.", default=""
+    )
+    groups: tuple[str, ...] = setting(values.texts, "Groups of everybody whom this authority names.", default=())
+    lifetime_s: int = setting(
+        values.integer(1, 10 * 366 * 86_400), "Longest life of a certificate.", default=366 * 86_400
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSettings:
     """A login at a target. No agent ever sees it."""
 
@@ -290,6 +318,9 @@ class Settings:
     limits: LimitSettings = setting(values.table(LimitSettings), "", default=LimitSettings())
     targets: tuple[TargetSettings, ...] = setting(values.tables(TargetSettings), "", default=())
     issuers: tuple[IssuerSettings, ...] = setting(values.tables(IssuerSettings), "", default=())
+    authorities: tuple[CertificateAuthoritySettings, ...] = setting(
+        values.tables(CertificateAuthoritySettings), "", default=()
+    )
     path: Path
     digest: str
 

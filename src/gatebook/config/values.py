@@ -18,7 +18,13 @@ MAX_ITEMS = 1000  # LIMIT: targets, roles, groups, labels; more is a mistake in 
 MAX_LINES = 65_536  # LIMIT: a statement in a file of cases
 T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E", bound=StrEnum)
-TOML_NAMES = {"targets": "target", "roles": "role", "issuers": "issuer", "cases": "case"}
+TOML_NAMES = {
+    "targets": "target",
+    "roles": "role",
+    "issuers": "issuer",
+    "authorities": "certificate_authority",
+    "cases": "case",
+}
 """Fields that are arrays of tables; TOML writes them in the singular."""
 
 

@@ -191,7 +191,8 @@ class Gateway:
             password = Secret(hello.password())
             if wait is not None and looks_like_token(password.reveal()) and (hint := peek(password.reveal())):
                 await self._tokens.prepare(hint)
-            arrival = Arrival(hello.peer, hello.tls, tuple(hello.parameters), password)
+            certificates = tuple(hello.certificates)
+            arrival = Arrival(hello.peer, hello.tls, tuple(hello.parameters), password, certificates)
             if wait is None:
                 welcome = turn_away(arrival, "throttled", _THROTTLED)
             else:

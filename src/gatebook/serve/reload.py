@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A new configuration for a gate that runs: read whole and checked, then put in force at once, or refused and told why.
 
-Policies, targets with their secrets, roles, issuers, limits and the certificate may change. What a running process
-cannot change is named, and the new configuration refused: half of it would be neither the old nor the new.
+Policies, targets with their secrets, roles, issuers, authorities, limits and the certificate may change. What a running
+process cannot change is named, and the new configuration refused: half of it would be neither the old nor the new.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import structlog
 from gatebook.config import ConfigFault, Settings, load_settings
 from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
-from gatebook.identity import token
+from gatebook.identity import certificate, token
 from gatebook.identity.issuer import TokenBook
 from gatebook.model.errors import GatebookError
 from gatebook.native.carrier import NativeError
@@ -95,6 +95,7 @@ def changes(old: Regime, new: Regime) -> tuple[str, ...]:
         "policy": old.rules.engine.hash != new.rules.engine.hash,
         "targets": old.rules.targets != new.rules.targets,
         "issuers": before.issuers != after.issuers,
+        "authorities": old.rules.authorities != new.rules.authorities,
         "limits": before.limits != after.limits,
         "certificate": (old.certificate, old.certificate_key) != (new.certificate, new.certificate_key),
     }
@@ -102,10 +103,11 @@ def changes(old: Regime, new: Regime) -> tuple[str, ...]:
     return named or (("settings",) if before.digest != after.digest else ())
 
 
-def fit(session: Session, new: Regime) -> Session | str:
+def fit(session: Session, old: Regime, new: Regime) -> Session | str:
     """Return a session as it is from now on, or why it has to end.
 
-    It ends where its entitlement is gone or its connection leads elsewhere: target, address, account, role or issuer.
+    It ends where its entitlement is gone or its connection leads elsewhere: target, address, account,
+    role, issuer or authority. `old` is what it was let in by, or stayed under since.
     """
     principal, target, role = session.principal, session.target, session.role
     found = new.rules.targets.get(target.name)
@@ -118,7 +120,15 @@ def fit(session: Session, new: Regime) -> Session | str:
         return f"target {target.name} leads elsewhere"
     if principal.method == token.METHOD and new.rules.tokens.find_issuer(principal.subject.issuer) is None:
         return f"issuer {principal.subject.issuer} is gone"
+    if principal.method == certificate.METHOD and not _still_vouched(principal.subject.issuer, old, new):
+        return f"authority {principal.subject.issuer} is gone, or another than it was"
     return replace(session, target=found, role=same)
+
+
+def _still_vouched(issuer: str, old: Regime, new: Regime) -> bool:
+    before = next((one for one in old.rules.authorities if one.issuer == issuer), None)
+    after = next((one for one in new.rules.authorities if one.issuer == issuer), None)
+    return before is not None and after is not None and after.still_vouches_as(before)
 
 
 def write_loaded(journal: JournalWriter, new: Regime, moment: datetime, old: Regime | None = None) -> None:
@@ -166,14 +176,14 @@ class Reloader:
         try:
             new = await asyncio.to_thread(read_anew, old, self._tokens)
             answer = Reloaded(changes(old, new))
-            if "certificate" in answer.changed:
-                self._reload_certificate(new)
+            if _listening(old) != _listening(new):
+                self._reload_listener(new)
         except GatebookError as fault:
             answer = Reloaded(refused=fault.message, hint=fault.hint)
         else:
             write_loaded(self._journal, new, now(), old)
             self._tokens.replace(new.settings.issuers)
-            self._gateway.take_up(new.rules, make_plan(new.settings), partial(fit, new=new))
+            self._gateway.take_up(new.rules, make_plan(new.settings), partial(fit, old=old, new=new))
             self._in_force = new
         stamp = Stamp(old.settings.gate.name, now())
         self._journal.append(
@@ -181,12 +191,26 @@ class Reloader:
         )
         return answer
 
-    def _reload_certificate(self, new: Regime) -> None:
+    def _reload_listener(self, new: Regime) -> None:
         try:
-            self._gateway.carrier.reload_tls(self._listener, new.certificate, new.certificate_key)
+            self._gateway.carrier.reload_tls(
+                self._listener,
+                new.certificate,
+                new.certificate_key,
+                client_roots=new.client_roots,
+                client_required=new.client_required,
+            )
         except NativeError as fault:
             name = new.settings.gate.tls_certificate
-            raise ConfigFault(f"{name.name if name else 'certificate'}: {fault}", "see certificate and key") from fault
+            raise ConfigFault(
+                f"{name.name if name else 'certificate'}: {fault}",
+                "see certificate and key, and the roots of authorities",
+            ) from fault
+
+
+def _listening(regime: Regime) -> tuple[bytes, bytes, bytes, bool]:
+    """What new connections meet."""
+    return regime.certificate, regime.certificate_key, regime.client_roots, regime.client_required
 
 
 def write_pid(data: Path) -> None:

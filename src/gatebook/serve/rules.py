@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from gatebook import policy
-from gatebook.config import Secrets, Settings, resolve_target
+from gatebook.config import CertificateAuthoritySettings, Secrets, Settings, resolve_target
 from gatebook.identity.api_key import KeyBook
+from gatebook.identity.authority import Authority, NameKind, RootsFault, parse_roots
 from gatebook.identity.issuer import TokenBook
 from gatebook.model.errors import OperatorFault, quoted
+from gatebook.model.principal import PrincipalKind
 from gatebook.model.target import Target
 from gatebook.policy.engine import Engine
 from gatebook.session.gate import Rules
@@ -18,13 +21,23 @@ from gatebook.session.gate import Rules
 
 @dataclass(frozen=True, slots=True)
 class Regime:
-    """What a gate runs by. `certificate` and `certificate_key` are PEM, empty where the listener speaks no TLS."""
+    """What a gate runs by.
+
+    `certificate` and `certificate_key` are PEM, empty where the listener speaks no TLS; `client_roots` are those of all
+    authorities, PEM, empty where clients are asked for no certificate.
+    """
 
     settings: Settings
     rules: Rules
     policy_files: tuple[str, ...]
     certificate: bytes
     certificate_key: bytes
+    client_roots: bytes
+
+    @property
+    def client_required(self) -> bool:
+        """Whether no client is served without a certificate."""
+        return self.settings.gate.client_certificates == "required"
 
 
 def read_regime(
@@ -38,6 +51,7 @@ def read_regime(
     targets = {target.name: resolve_target(target, secrets) for target in settings.targets}
     any_target = adapt(next(iter(targets.values()))) if adapt else None
     texts = _read_policies(settings)
+    authorities, client_roots = _read_authorities(settings)
     rules = Rules(
         engine=policy.load(texts),
         book=book,
@@ -45,16 +59,12 @@ def read_regime(
         any_target=any_target,
         verdict_ttl_s=settings.policy.verdict_ttl_s,
         tokens=tokens,
+        authorities=authorities,
     )
     gate = settings.gate
-    certificate = b""
-    if gate.tls_certificate is not None:
-        try:
-            certificate = gate.tls_certificate.read_bytes()
-        except OSError as fault:
-            raise _unreadable("certificate", str(gate.tls_certificate), fault) from fault
+    certificate = _read_file("certificate", gate.tls_certificate) if gate.tls_certificate is not None else b""
     key = secrets.read(gate.tls_key).reveal() if gate.tls_key else b""
-    return Regime(settings, rules, tuple(sorted(texts)), certificate, key)
+    return Regime(settings, rules, tuple(sorted(texts)), certificate, key, client_roots)
 
 
 def load_policies(settings: Settings) -> Engine:
@@ -75,6 +85,47 @@ def _read_policies(settings: Settings) -> dict[str, str]:
             f"no policy in {quoted(str(folder))}", "without a permit nothing is permitted; add a `.cedar` file"
         )
     return texts
+
+
+def _read_authorities(settings: Settings) -> tuple[tuple[Authority, ...], bytes]:
+    """The authorities, and all their roots as PEM. OperatorFault for a file of roots that is not one."""
+    authorities: list[Authority] = []
+    pem = b""
+    owners: dict[bytes, str] = {}
+    for one in settings.authorities:
+        content = _read_file("roots", one.roots)
+        try:
+            roots = parse_roots(content)
+        except RootsFault as fault:
+            raise OperatorFault(f"roots {quoted(str(one.roots))}: the file {fault}", "see the file") from fault
+        for root in roots:
+            if (owner := owners.setdefault(root, one.name)) != one.name:
+                raise OperatorFault(
+                    f"certificate authorities {quoted(owner)} and {quoted(one.name)} have a root in common",
+                    "one of them could speak for the other; give each a root of its own",
+                )
+        authorities.append(_make_authority(one, roots))
+        pem += content + b"\n"
+    return tuple(authorities), pem
+
+
+def _make_authority(settings: CertificateAuthoritySettings, roots: tuple[bytes, ...]) -> Authority:
+    return Authority(
+        name=settings.name,
+        kind=PrincipalKind(settings.kind),
+        names=NameKind(settings.subject),
+        roots=roots,
+        lifetime_s=settings.lifetime_s,
+        trust_domain=settings.trust_domain,
+        groups=settings.groups,
+    )
+
+
+def _read_file(what: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as fault:
+        raise _unreadable(what, str(path), fault) from fault
 
 
 def _unreadable(what: str, name: str, fault: Exception) -> OperatorFault:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gatebook.identity.api_key import KeyBook
+from gatebook.identity.authority import Authority
 from gatebook.identity.issuer import NoIssuers, TokenBook
 from gatebook.model.decision import Decision, Refused
 from gatebook.model.ids import EvaluationId, SessionId
@@ -32,7 +33,7 @@ class Rules:
     """What is in force: replaced whole by a reload, never changed.
 
     `any_target` answers for every database name (`gatebook try`); `verdict_ttl_s` bounds how long a decision may
-    serve again; `tokens` knows the issuers of access tokens.
+    serve again; `tokens` knows the issuers of access tokens, `authorities` vouch for client certificates.
     """
 
     engine: Engine
@@ -41,6 +42,7 @@ class Rules:
     any_target: Target | None = None
     verdict_ttl_s: float = 300.0
     tokens: TokenBook = field(default_factory=NoIssuers)
+    authorities: tuple[Authority, ...] = ()
 
     def find(self, asked: str) -> Place | None:
         """The place that a client means by the database it names: `TARGET`, or `TARGET/DATABASE`.
@@ -60,7 +62,8 @@ class Rules:
 class Knock:
     """A client at the door: what it showed and asked for. `accesses` are those its start-up options need.
 
-    `place` is None if it asked for none that there is.
+    `place` is None if it asked for none that there is. `certificates` are those that the handshake verified, its own
+    first; who shows one gives no other credential.
     """
 
     credential: Secret
@@ -69,6 +72,7 @@ class Knock:
     accesses: tuple[Access, ...]
     tls: bool
     now: datetime
+    certificates: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,9 @@ maker of an `Admitted` and of a `Verdict`.
 
 from __future__ import annotations
 
-from gatebook.identity import api_key, token
+from dataclasses import replace
+
+from gatebook.identity import api_key, certificate, token
 from gatebook.model.decision import Decision, Refused, Result, Verdict
 from gatebook.model.ids import SessionId
 from gatebook.model.operation import Access, CacheScope, ObjectKind, ObjectRef, Operation, Statement
@@ -35,7 +37,7 @@ TOLD = 20
 _NOT_GOOD = Refused(
     code="authn.failed",
     message="the gate does not accept this login",
-    hint="check key or token, expiry, user name and database (target); the operator finds the failed check in the book",
+    hint="check credential, expiry, user name and database (target); the operator finds the failed check in the book",
 )
 
 
@@ -55,17 +57,17 @@ def admit(knock: Knock, rules: Rules, session_id: SessionId, evaluation: Circums
     ):
         checks = (*checks, Check(name, passed))
         if not passed:
-            return NotAdmitted(NotIdentified(checks, principal.credential, answer.token), _NOT_GOOD)
+            return _stopped(answer, checks)
     # 3. admit: the role, and the policy's word on being here with these start-up options
     if place is None or role is None:  # the checks above have said so already
         checks = (*checks, Check("role", passed=False))
-        return NotAdmitted(NotIdentified(checks, principal.credential, answer.token), _NOT_GOOD)
+        return _stopped(answer, checks)
     session = Session(session_id, principal, place.target, role, place.database, knock.tls)
     here = ObjectRef(ObjectKind.DATABASE, (place.target.name, place.database))
     login = Statement("LOGIN", (Access("login", here), *knock.accesses), privileged=False)
     decision = _judge(session, Operation("login", (login,)), login, rules, evaluation)
     checks = (*checks, Check("policy", decision.result is Result.ALLOW))
-    identified = Identified(principal, checks, answer.names, answer.ends_at, answer.token)
+    identified = replace(answer, checks=checks)
     if decision.result is not Result.ALLOW:
         words = "no policy lets this identity connect here with these options"
         refused = Refused("admit.denied", words, _reasons(decision), facts=_facts(decision))
@@ -74,11 +76,19 @@ def admit(knock: Knock, rules: Rules, session_id: SessionId, evaluation: Circums
 
 
 def _identify(knock: Knock, rules: Rules) -> Identified | NotIdentified:
-    """A credential is a token or a key of the gate by its looks, never one after the other."""
+    """A credential is a certificate if one was shown, else a token or a key by its looks; never one after the other."""
+    if knock.certificates:
+        return certificate.verify(knock.certificates, rules.authorities, knock.now)
     credential = knock.credential.reveal()
     if token.looks_like_token(credential):
         return token.verify(credential, rules.tokens, knock.now)
     return api_key.verify(credential, rules.book, knock.now)
+
+
+def _stopped(answer: Identified, checks: tuple[Check, ...]) -> NotAdmitted:
+    """A good credential that is not good here: to the client, the same as a bad one."""
+    credential = answer.principal.credential
+    return NotAdmitted(NotIdentified(checks, credential, answer.token, answer.certificate), _NOT_GOOD)
 
 
 def turn_away(check: str, refused: Refused) -> NotAdmitted:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from support.certificates import Maker
 from unit.serve.conftest import Folder
 
 from gatebook.config import ConfigFault
+from gatebook.identity.authority import Authority, NameKind
 from gatebook.identity.issuer import Issuer, NoIssuers
 from gatebook.model.ids import SessionId
 from gatebook.model.principal import Principal, PrincipalKind, Subject
@@ -99,7 +101,7 @@ def test_a_session_stays_with_the_target_as_it_is_from_now_on(files: Folder) -> 
     old = files.read()
     (files.path / "reader.password").write_text("another\n")
     new = files.read()
-    fitted = fit(session_of(old), new)
+    fitted = fit(session_of(old), old, new)
     assert isinstance(fitted, Session)
     assert fitted.target is new.rules.targets["shop"]
 
@@ -118,13 +120,32 @@ def test_a_session_stays_with_the_target_as_it_is_from_now_on(files: Folder) -> 
 def test_id_02_a_session_whose_entitlement_is_gone_ends(files: Folder, before: str, after: str, why: str) -> None:
     old = files.read()
     files.change(before, after)
-    assert fit(session_of(old), files.read()) == why
+    assert fit(session_of(old), old, files.read()) == why
 
 
 def test_id_02_a_session_by_a_token_of_an_issuer_that_is_gone_ends(files: Folder) -> None:
     old = files.read(OneIssuer())
-    assert isinstance(fit(session_of(old, "token"), old), Session)
-    assert fit(session_of(old, "token"), files.read()) == "issuer https://issuer.example is gone"
+    assert isinstance(fit(session_of(old, "token"), old, old), Session)
+    assert fit(session_of(old, "token"), old, files.read()) == "issuer https://issuer.example is gone"
+
+
+def test_id_02_a_session_by_a_certificate_ends_with_its_authority_or_any_of_its_roots(files: Folder) -> None:
+    first, second = (replace(VOUCHING, roots=(Maker.root().der,)) for _ in range(2))
+    both = replace(first, roots=first.roots + second.roots)
+    one, other, more, none = (with_authorities(files.read(), *kept) for kept in ((first,), (second,), (both,), ()))
+    session = session_of(one, "certificate")
+    session = replace(session, principal=replace(session.principal, subject=Subject("x509:agents", "bot")))
+    assert isinstance(fit(session, one, more), Session)
+    for old, new in ((one, other), (one, none), (more, one), (none, one)):
+        assert fit(session, old, new) == "authority x509:agents is gone, or another than it was"
+    assert "authorities" in changes(one, other)
+
+
+VOUCHING = Authority("agents", PrincipalKind.AGENT, NameKind.DNS, (), 3600)
+
+
+def with_authorities(regime: Regime, *authorities: Authority) -> Regime:
+    return replace(regime, rules=replace(regime.rules, authorities=authorities))
 
 
 def test_enters_what_holds_from_now_on_and_what_held_before(files: Folder) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from support.certificates import Maker
 from unit.serve.conftest import Folder
 
 from gatebook.identity.issuer import NoIssuers
@@ -53,4 +54,65 @@ def test_no_policy_at_all_is_a_fault(files: Folder) -> None:
 def test_a_policy_that_is_no_text_is_named(files: Folder) -> None:
     (files.path / "policies" / "b.cedar").write_bytes(b"\xff")
     with pytest.raises(OperatorFault, match=r"policy `b.cedar` cannot be read: .*utf-8"):
+        files.read()
+
+
+ROOT, OTHER = Maker.root(), Maker.root("other")
+TLS = 'tls_certificate = "server.crt"\ntls_key = "file:server.key"'
+AUTHORITIES = """
+[[certificate_authority]]
+name = "workloads"
+kind = "agent"
+roots = "workloads.pem"
+subject = "spiffe"
+trust_domain = "prod.example"
+groups = ["agents"]
+
+[[certificate_authority]]
+name = "people"
+kind = "person"
+roots = "people.pem"
+subject = "cn"
+lifetime_s = 3600
+
+[policy]"""
+
+
+def with_authorities(files: Folder, workloads: bytes = ROOT.pem, people: bytes = OTHER.pem) -> Folder:
+    files.change("insecure_plaintext = true", TLS)
+    files.change("[policy]", AUTHORITIES)
+    for name in ("server.crt", "server.key"):
+        (files.path / name).write_text(name)
+    (files.path / "workloads.pem").write_bytes(workloads)
+    (files.path / "people.pem").write_bytes(people)
+    return files
+
+
+def test_reads_authorities_with_their_roots(files: Folder) -> None:
+    found = with_authorities(files).read()
+    workloads, people = found.rules.authorities
+    assert (workloads.issuer, workloads.roots, workloads.groups) == ("spiffe://prod.example", (ROOT.der,), ("agents",))
+    assert (people.issuer, people.roots, people.lifetime_s) == ("x509:people", (OTHER.der,), 3600)
+    assert found.client_roots == ROOT.pem + b"\n" + OTHER.pem + b"\n"
+    assert not found.client_required
+    files.change("[gate]", '[gate]\nclient_certificates = "required"')
+    assert files.read().client_required
+
+
+@pytest.mark.parametrize(
+    ("people", "why"),
+    [
+        (b"", r"roots `.*people.pem`: the file is no PEM of certificates"),
+        (OTHER.issue().pem, r"holds a certificate that is no authority's"),
+        (OTHER.pem + ROOT.pem, "certificate authorities `workloads` and `people` have a root in common"),
+    ],
+)
+def test_roots_that_cannot_be_told_apart_are_a_fault(files: Folder, people: bytes, why: str) -> None:
+    with pytest.raises(OperatorFault, match=why):
+        with_authorities(files, people=people).read()
+
+
+def test_roots_that_are_not_there_are_named(files: Folder) -> None:
+    (with_authorities(files).path / "people.pem").unlink()
+    with pytest.raises(OperatorFault, match=r"roots `.*people.pem` cannot be read: no such file"):
         files.read()

@@ -8,10 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from support.certificates import Maker, hosts
 from support.tokens import ISSUER, SigningKey, jwks
 
 from gatebook import policy
 from gatebook.identity.api_key import MintedKey
+from gatebook.identity.authority import Authority, NameKind
 from gatebook.identity.issuer import Issuer, NoIssuers
 from gatebook.identity.jose import PublicKey, parse_keys
 from gatebook.model.decision import Refused, Result, Verdict
@@ -78,6 +80,26 @@ class Tokens(NoIssuers):
         return self.keys.get(key_id)
 
 
+def test_a_certificate_is_the_credential_and_nothing_beside_it_is_looked_at(
+    knock: Knocking, rules: Rules, circumstances: Circumstances
+) -> None:
+    root = Maker.root(now=NOW)
+    vouching = Authority("machines", PrincipalKind.AGENT, NameKind.DNS, (root.der,), 86_400, groups=("shop-agents",))
+    made = root.issue(names=hosts("bot.example"), now=NOW)
+    rules = replace(rules, authorities=(vouching,))
+    shown = knock(certificates=made.shown, user="bot.example")
+    answer = steps.admit(shown, rules, SessionId("s_1"), circumstances)
+    assert isinstance(answer, Admitted)
+    assert answer.session.principal.method == "certificate"
+    assert answer.identified.ends_at == made.certificate.not_valid_after_utc
+    # The key beside it is good, and lets nobody in: a certificate is never tried as something else.
+    assert _failed(steps.admit(knock(certificates=(b"x",)), rules, SessionId("s_1"), circumstances)) == "form"
+    other = steps.admit(replace(shown, user="order-bot"), rules, SessionId("s_1"), circumstances)
+    assert isinstance(other, NotAdmitted)
+    assert _failed(other) == "user"
+    assert dict(other.answer.certificate)["authority"] == "machines"
+
+
 def test_a_good_token_is_admitted_and_says_when_it_ends(
     knock: Knocking, rules: Rules, circumstances: Circumstances
 ) -> None:
@@ -119,7 +141,7 @@ def test_a_login_that_fails_names_the_check_for_evidence_and_nothing_to_the_clie
     assert answer.refused == Refused(
         code="authn.failed",
         message="the gate does not accept this login",
-        hint="check key or token, expiry, user name and database (target); "
+        hint="check credential, expiry, user name and database (target); "
         "the operator finds the failed check in the book",
     )
 

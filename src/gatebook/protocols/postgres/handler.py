@@ -80,6 +80,7 @@ class Arrival:
     tls: tuple[str, str, str] | None
     parameters: tuple[tuple[str, str], ...]
     password: Secret
+    certificates: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ def receive(
         accesses=startup_accesses(startup, place) if place else (),
         tls=arrival.tls is not None,
         now=circumstances.now,
+        certificates=arrival.certificates,
     )
     admitted = steps.admit(knock, rules, fresh.session, circumstances)
     if isinstance(admitted, NotAdmitted):
