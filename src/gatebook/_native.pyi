@@ -202,6 +202,8 @@ class Admission:
         names: int = 0,
         pipeline: int = 0,
         idle_us: int = 0,
+        journal_bytes_per_hour: int = 0,
+        recording_bytes_per_hour: int = 0,
         insecure_md5: bool = False,
     ) -> Self:
         """`tls` is (server name, `full` | `chain` | `insecure_none`, roots, own certificate, its key); three are PEM.

@@ -74,6 +74,7 @@ fn play(pieces: &[Piece<'_>], most: usize) -> Heard {
         cache: Arc::default(),
         epochs: Arc::default(),
         writer: Arc::from("fuzz"),
+        quotas: Arc::default(),
     };
     let mut play = Play {
         conversation: Postgres::new(setup),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use gatebook_carrier::{self as native_carrier, ConversationMaker, ListenSpec, Options, ServerTls};
 use gatebook_wire::cache::EpochKind;
 use gatebook_wire::postgres::{Postgres, Setup};
+use gatebook_wire::quota::Quotas;
 use gatebook_wire::{Answer, Cache, Cause, Epochs};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -31,6 +32,7 @@ pub(crate) struct Carrier {
     driver: native_carrier::Carrier,
     cache: Arc<Cache>,
     epochs: Arc<Epochs>,
+    quotas: Arc<Quotas>,
     writer: Arc<str>,
 }
 
@@ -62,8 +64,8 @@ impl Carrier {
         let journal = Arc::clone(&journal.0);
         let start = || native_carrier::Carrier::start(journal, &options);
         let driver = py.detach(start).map_err(native)?;
-        let (cache, epochs) = (Arc::default(), Arc::default());
-        Ok(Self { driver, cache, epochs, writer: writer.into() })
+        let (cache, epochs, quotas) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { driver, cache, epochs, quotas, writer: writer.into() })
     }
 
     /// Bind and accept; return (listener id, port). Certificate chain, key and roots are PEM.
@@ -202,6 +204,7 @@ impl Carrier {
             cache: Arc::clone(&self.cache),
             epochs: Arc::clone(&self.epochs),
             writer: Arc::clone(&self.writer),
+            quotas: Arc::clone(&self.quotas),
         };
         Arc::new(move || Box::new(Postgres::new(setup.clone())))
     }

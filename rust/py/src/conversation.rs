@@ -56,6 +56,7 @@ impl PostgresConversation {
             cache: Arc::default(),
             epochs: Arc::clone(&epochs),
             writer: Arc::from(WRITER),
+            quotas: Arc::default(),
         };
         let driven = Driven { conversation: Postgres::new(setup), out: Out::default(), told: 0 };
         Self { driven: Mutex::new(driven), epochs, hold_journal }

@@ -23,7 +23,8 @@ impl Admission {
         *, session, host, port, tls, account, password, nonce, startup, scope, principal,
         facts_query, cancel_secret, recording_key, recording_head, identity, source, place,
         ends_at_us = 0, statement_bytes = 0, message_bytes = 0, names = 0, pipeline = 0,
-        idle_us = 0, insecure_md5 = false
+        idle_us = 0, journal_bytes_per_hour = 0, recording_bytes_per_hour = 0,
+        insecure_md5 = false
     ))]
     #[allow(clippy::too_many_arguments)] // keyword-only, one per field of the seam
     fn new(
@@ -50,6 +51,8 @@ impl Admission {
         names: u32,
         pipeline: u32,
         idle_us: u64,
+        journal_bytes_per_hour: u64,
+        recording_bytes_per_hour: u64,
         insecure_md5: bool,
     ) -> PyResult<Self> {
         let is_id = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
@@ -63,6 +66,11 @@ impl Admission {
             names: or_usual(names, usual.names),
             pipeline: or_usual(pipeline, usual.pipeline),
             idle_us: or_usual(idle_us, usual.idle_us),
+            journal_bytes_per_hour: or_usual(journal_bytes_per_hour, usual.journal_bytes_per_hour),
+            recording_bytes_per_hour: or_usual(
+                recording_bytes_per_hour,
+                usual.recording_bytes_per_hour,
+            ),
             ..usual
         };
         Ok(Self(wire::Admission {

@@ -104,6 +104,7 @@ fn main() {
         cache: Arc::default(),
         epochs: Arc::default(),
         writer: Arc::from("gate"),
+        quotas: Arc::default(),
     };
     let conversation = Postgres::new(setup);
     let mut play = Play { conversation, out: Out::default(), now: 0, asked: 0 };

@@ -12,6 +12,7 @@ pub mod entry;
 pub mod journal;
 pub mod postgres;
 pub mod proof;
+pub mod quota;
 pub mod seam;
 pub mod shape;
 

@@ -140,6 +140,17 @@ class LimitSettings:
     session_s: int = setting(
         values.integer(1, 365 * 86_400), "Seconds after which a session ends, however busy.", default=24 * 3600
     )
+    journal_bytes_per_hour: int = setting(
+        values.integer(1 << 16, 1 << 50),
+        "Bytes of journal that one identity may make in an hour, over all its sessions. Beyond, its statements are "
+        "refused until the hour is over.",
+        default=64 << 30,
+    )
+    recording_bytes_per_hour: int = setting(
+        values.integer(1 << 16, 1 << 50),
+        "Bytes that may be recorded of one identity in an hour, before they are packed; beyond, as above.",
+        default=256 << 30,
+    )
     decision_ms: int = setting(
         values.integer(10, 600_000), "Milliseconds a decision may take; silence refuses.", default=10_000
     )

@@ -34,6 +34,8 @@ def make_plan(settings: Settings) -> Plan:
             names=limits.names,
             pipeline=limits.pipeline,
             idle_us=limits.idle_s * 1_000_000,
+            journal_bytes_per_hour=limits.journal_bytes_per_hour,
+            recording_bytes_per_hour=limits.recording_bytes_per_hour,
         ),
         session_s=limits.session_s,
         login_wait_s=limits.decision_ms / 2000,  # half of what the carrier waits for an answer

@@ -15,7 +15,9 @@ use crate::seam::{Admission, Cause, Command, Moment, Out, Refusal};
 
 impl Postgres {
     pub(super) fn admitted(&mut self, admission: Admission, at: Moment, out: &mut Out) {
-        let Some(evidence) = Evidence::new(&admission, Arc::clone(&self.setup.writer)) else {
+        let quota = self.setup.quotas.of(&admission.principal, at);
+        let writer = Arc::clone(&self.setup.writer);
+        let Some(evidence) = Evidence::new(&admission, writer, quota) else {
             let words = "the session's keys cannot be derived";
             self.end_with_words("evidence.failed", "evidence failed", words, at, out);
             return;

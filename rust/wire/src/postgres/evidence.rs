@@ -9,6 +9,7 @@ use super::message::Diagnostics;
 use super::parts::{put_bounded, put_effect, put_error, put_operation, put_private};
 use crate::entry::{put_time, Object, Sealer};
 use crate::proof::Durability;
+use crate::quota::Quota;
 use crate::seam::{Admission, Cause, Effect, Ended, Moment, Out, Refusal, Verdict};
 
 /// An operation that was forwarded and has no outcome yet.
@@ -106,6 +107,8 @@ pub struct Evidence {
     pub recorded: u64,
     /// Counts for the end.
     pub counts: Ended,
+    /// What the principal may still make.
+    pub quota: Arc<Quota>,
     leaf: Vec<u8>,
     private: Vec<u8>,
     sealed: Vec<u8>,
@@ -113,7 +116,7 @@ pub struct Evidence {
 
 impl Evidence {
     /// `None` only if the crypto library refuses the keys.
-    pub fn new(admission: &Admission, writer: Arc<str>) -> Option<Self> {
+    pub fn new(admission: &Admission, writer: Arc<str>, quota: Arc<Quota>) -> Option<Self> {
         Some(Self {
             session: admission.session.as_str().into(),
             writer,
@@ -125,6 +128,7 @@ impl Evidence {
             operations: 0,
             recorded: 0,
             counts: Ended { session: admission.session.clone(), ..Ended::default() },
+            quota,
             leaf: Vec::with_capacity(2048),
             private: Vec::new(),
             sealed: Vec::new(),
@@ -369,6 +373,7 @@ impl Evidence {
     }
 
     fn push(&mut self, private: &[u8], need: Durability, out: &mut Out) {
+        self.quota.add_journal(self.leaf.len() + private.len());
         out.batch_mut().push(&self.leaf, private, need);
         self.seq += 1;
     }

@@ -49,6 +49,9 @@ impl Session {
         if self.queue.len() >= pipeline {
             return Step::Wait;
         }
+        if self.is_over_quota(message, desk.at) {
+            return self.refuse_over_quota(message, desk.at, out);
+        }
         match (message.kind, self.skip) {
             (b'X', _) => self.terminate(message, desk.at, out),
             (b'S', _) => self.sync(message, desk.at, out),

@@ -38,6 +38,7 @@ use session::{Session, Step};
 
 use crate::cache::{Cache, Epochs};
 use crate::proof::{Stage, Token};
+use crate::quota::Quotas;
 use crate::seam::{Answer, Cause, Command, Conversation, Event, Moment, Out, TlsFacts};
 
 /// What all conversations of a process share.
@@ -54,6 +55,8 @@ pub struct Setup {
     pub epochs: Arc<Epochs>,
     /// Writer id of the journal.
     pub writer: Arc<str>,
+    /// How much evidence each principal may still make.
+    pub quotas: Arc<Quotas>,
 }
 
 enum Phase {

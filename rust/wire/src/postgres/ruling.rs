@@ -8,7 +8,7 @@ use super::evidence::{Running, Subject};
 use super::frontend::{Desk, TOO_MANY_NAMES};
 use super::message::Message;
 use super::refusal::{gate_refusal, Refused};
-use super::session::{Session, Step};
+use super::session::{Session, Skip, Step};
 use super::Setup;
 use crate::cache::{EpochValues, Kept, KeyKind, KeyRef};
 use crate::proof::Authorized;
@@ -113,6 +113,44 @@ impl Session {
         let whole = blotted(place.0.whole, place.1, blots);
         self.record(b'>', &whole, at, out);
         self.answer_refusal(kind, refusal, operation, at, out);
+        Step::Done
+    }
+
+    /// Whether a message would begin something for which there is no evidence left to make. One
+    /// whose verdict has come was looked at before it was asked about.
+    pub(super) fn is_over_quota(&self, message: Message<'_>, at: Moment) -> bool {
+        let begins = matches!(message.kind, b'Q' | b'P' | b'B' | b'D' | b'E' | b'F');
+        begins
+            && self.skip == Skip::Nothing
+            && self.answered.is_none()
+            && self.evidence.quota.is_over(&self.limits, at)
+    }
+
+    /// Refuses it. The first such refusal of an hour has an entry, the others are counted at the
+    /// session's end: a refusal must not make what there is no room for.
+    pub(super) fn refuse_over_quota(
+        &mut self,
+        message: Message<'_>,
+        at: Moment,
+        out: &mut Out,
+    ) -> Step {
+        let words = "the evidence of this identity has used up its room for this hour";
+        let refusal = gate_refusal("limit.evidence", words);
+        let (via, kind) = match message.kind {
+            b'Q' => ("query", Refused::Simple),
+            b'F' => ("function", Refused::Simple),
+            b'P' if message.body.first() == Some(&0) => ("parse", Refused::ParseUnnamed),
+            b'P' => ("parse", Refused::Extended),
+            _ => ("bind", Refused::Extended),
+        };
+        let operation = if self.evidence.quota.tell() {
+            let subject = Subject { via, text: b"", arguments: &[] };
+            self.evidence.refused(&subject, None, &refusal, at, out)
+        } else {
+            self.evidence.counts.refused += 1;
+            self.evidence.next_operation()
+        };
+        self.answer_refusal(kind, &refusal, operation, at, out);
         Step::Done
     }
 

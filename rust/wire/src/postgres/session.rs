@@ -201,6 +201,7 @@ impl Session {
         out.record(direction, at.unix_us, bytes);
         let length = u64::try_from(bytes.len()).unwrap_or(0);
         self.evidence.recorded += length;
+        self.evidence.quota.add_recording(length);
         let counts = &mut self.evidence.counts.client_bytes;
         if direction == b'>' {
             counts.0 += length;

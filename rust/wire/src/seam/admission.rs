@@ -84,18 +84,29 @@ pub struct Limits {
     pub idle_us: u64,
     /// Microseconds from accept to the end of the login.
     pub login_us: u64,
+    /// Bytes of journal that the principal may make in an hour, over all its sessions.
+    pub journal_bytes_per_hour: u64,
+    /// Bytes that may be recorded for it in an hour, before they are packed.
+    pub recording_bytes_per_hour: u64,
+}
+
+impl Limits {
+    /// What holds where the desk says nothing else.
+    pub const USUAL: Self = Self {
+        statement_bytes: 256 * 1024,
+        message_bytes: 16 * 1024 * 1024,
+        names: 10_000,
+        pipeline: 100_000,
+        idle_us: 8 * 3_600_000_000,
+        login_us: 60_000_000,
+        journal_bytes_per_hour: 64 << 30,
+        recording_bytes_per_hour: 256 << 30,
+    };
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            statement_bytes: 256 * 1024,
-            message_bytes: 16 * 1024 * 1024,
-            names: 10_000,
-            pipeline: 100_000,
-            idle_us: 8 * 3_600_000_000,
-            login_us: 60_000_000,
-        }
+        Self::USUAL
     }
 }
 

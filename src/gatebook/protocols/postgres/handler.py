@@ -51,6 +51,8 @@ class Limits:
     names: int
     pipeline: int
     idle_us: int
+    journal_bytes_per_hour: int
+    recording_bytes_per_hour: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,8 @@ def _admission(
         names=limits.names,
         pipeline=limits.pipeline,
         idle_us=limits.idle_us,
+        journal_bytes_per_hour=limits.journal_bytes_per_hour,
+        recording_bytes_per_hour=limits.recording_bytes_per_hour,
         insecure_md5=target.insecure_md5,
     )
 

@@ -35,7 +35,15 @@ TARGET = Target(TargetName("shop"), "postgres", Address("127.0.0.1", 5432), TlsM
 PRINCIPAL = Principal(PrincipalKind.AGENT, BOT, ("agents",), ANN, (BOT,), "api_key", KEY.record.id)
 SESSION = Session(SessionId("s_1"), PRINCIPAL, TARGET, ROLE, "db", tls=True)
 CIRCUMSTANCES = Circumstances(NOW, EvaluationId("e_1"), in_transaction=False)
-LIMITS = Limits(statement_bytes=1024, message_bytes=65536, names=16, pipeline=16, idle_us=1_000_000)
+LIMITS = Limits(
+    statement_bytes=1024,
+    message_bytes=65536,
+    names=16,
+    pipeline=16,
+    idle_us=1_000_000,
+    journal_bytes_per_hour=1 << 30,
+    recording_bytes_per_hour=1 << 30,
+)
 ORDERS = ObjectRef(ObjectKind.RELATION, ("shop", "db", "public", "orders"))
 PLACE = where_part(gateway="gate-1", target="shop", database="db", account="shop_reader")
 
