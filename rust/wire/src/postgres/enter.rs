@@ -79,9 +79,8 @@ impl Postgres {
         );
         evidence.start(&login.admission.startup, &facts, at, out);
         let secret = &login.admission.cancel_secret;
-        let length = if self.has_long_key { secret.len() } else { 4 };
         let mut shown = process.to_vec();
-        shown.extend_from_slice(secret.get(..length).unwrap_or_default());
+        shown.extend_from_slice(secret.get(..self.secret_bytes).unwrap_or_default());
         out.commands.push(Command::Register(shown.clone()));
 
         let mut words = login::AUTHENTICATED.to_vec();

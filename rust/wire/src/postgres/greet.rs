@@ -98,7 +98,7 @@ impl Postgres {
         if spoken < minor || !unknown.is_empty() {
             out.send_client(Cleared::own_words(&login::negotiate(spoken, &unknown)));
         }
-        self.has_long_key = spoken >= login::LONG_KEYS;
+        self.secret_bytes = login::secret_bytes(spoken);
         parameters.retain(|(name, _)| !name.starts_with("_pq_."));
         if tls.as_ref().is_some_and(|facts| !facts.shown.is_empty()) {
             // The handshake proved who holds the key of the certificate. A password beside it would

@@ -84,10 +84,17 @@ fn parameters(mut reader: Reader<'_>) -> Option<Vec<(String, String)>> {
 
 /// The newest minor version that clients are served.
 pub const MINOR: u16 = 2;
-/// The minor version from which on cancel keys are longer than four bytes.
-pub const LONG_KEYS: u16 = 2;
 /// LIMIT: process id and secret of a cancel key, as the protocol bounds them.
 const CANCEL_KEY_BYTES: std::ops::RangeInclusive<usize> = 8..=4 + 256;
+
+/// Bytes of the secret that a client of a minor version is given: more than four since 3.2.
+pub fn secret_bytes(minor: u16) -> usize {
+    if minor < 2 {
+        4
+    } else {
+        32
+    }
+}
 
 /// `AuthenticationCleartextPassword`.
 pub const ASK_PASSWORD: [u8; 9] = [b'R', 0, 0, 0, 8, 0, 0, 0, 3];

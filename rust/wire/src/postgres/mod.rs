@@ -93,8 +93,8 @@ pub struct Postgres {
     /// A batch was handed out and is not written yet.
     unwritten: bool,
     ticket: u64,
-    /// The client speaks a version whose cancel keys are long.
-    has_long_key: bool,
+    /// Bytes of the cancel key's secret in the version that the client speaks.
+    secret_bytes: usize,
     /// The client said goodbye: nothing behind that is read, while its answers are still awaited.
     has_terminated: bool,
     started_us: Option<u64>,
@@ -116,7 +116,7 @@ impl Postgres {
             blocked: false,
             unwritten: false,
             ticket: 0,
-            has_long_key: false,
+            secret_bytes: login::secret_bytes(0),
             has_terminated: false,
             started_us: None,
             last_us: 0,
