@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 import structlog
@@ -36,6 +37,7 @@ from gatebook.native.carrier import (
 from gatebook.native.pure import Admission, Refusal
 from gatebook.protocols.postgres.handler import Arrival, Welcome, find_place, judge, receive, turn_away
 from gatebook.protocols.postgres.refusals import render
+from gatebook.serve.aside import LONG_BYTES, Aside
 from gatebook.serve.cancels import Cancels
 from gatebook.serve.catalogues import Catalogues, DatabaseCatalogue
 from gatebook.serve.fresh import fresh_evaluation, fresh_session, now
@@ -47,8 +49,9 @@ from gatebook.session.gate import Admitted, Circumstances, NotAdmitted, Rules, S
 from gatebook.vault.clock import is_synchronised
 from gatebook.vault.keys import KeyEncryptionKey
 
-# Things taken from the carrier's queue at a time: others on the loop come in between.
-BATCH = 16
+# Things taken from the carrier's queue at a time. What was taken is answered in its order: whoever comes meanwhile
+# waits for a batch of others' questions, each of which may take milliseconds.
+BATCH = 4
 
 _NO_EVIDENCE = Refused(
     "evidence.failed", "evidence cannot be written, so nothing runs", "tell the operator of the gate"
@@ -94,6 +97,7 @@ class Gateway:
         self._key = key
         self._plan = plan
         self._tasks = Tasks()
+        self._aside = Aside()
         self._live: dict[str, Live] = {}
         self._catalogues: Catalogues | None = None
         self.failed = asyncio.Event()
@@ -121,6 +125,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         loop.remove_reader(self.carrier.desk_fd())
         await self._tasks.stop()
+        self._aside.close()
         for live in list(self._live.values()):
             await live.database.close()
         try:
@@ -233,7 +238,12 @@ class Gateway:
                 in_transaction=question.transaction != "I",
                 kind_of=view.kind_of,
             )
-            verdict = judge(question, live.session, self.rules, circumstances, view)
+            decide = partial(judge, question, live.session, self.rules, circumstances, view)
+            size = len(question.text) + sum(len(text) for _, text in question.prepared)
+            if size < LONG_BYTES:
+                verdict = decide()
+            else:
+                verdict = await self._aside.run(str(live.session.principal.subject), decide)
         except Exception:  # noqa: BLE001  # the shell's boundary: silence refuses
             _log.exception("a question could not be answered", session=question.session)
             self.carrier.silence(question.ticket)
