@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import os
 import re
+import statistics
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +19,8 @@ from variants import Variant
 
 TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
 IDLE_SESSIONS = 50
+# Each statement has a name of its own in it, so that no decision serves two of them.
+NEW = "\\set name random(1, 9000000000000000)\nSELECT abalance AS a:name FROM pgbench_accounts WHERE aid = 1;\n"
 _PROGRESS = re.compile(r"progress: ([\d.]+) s, ([\d.]+) tps, lat ([\d.]+) ms")
 
 
@@ -27,12 +31,15 @@ class Case:
     mode: str
     clients: int
     tls: bool
+    # Beside it, one more session sends statements that are all new.
+    flood: bool = False
 
     @property
     def name(self) -> str:
         """As in tables and in JSON."""
         clients = "1 client" if self.clients == 1 else f"{self.clients} clients"
-        return f"select, {self.mode}, {clients}, {'TLS' if self.tls else 'plain'}"
+        flood = ", beside new statements" if self.flood else ""
+        return f"select, {self.mode}, {clients}, {'TLS' if self.tls else 'plain'}{flood}"
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,9 @@ class Sample:
     latency_us: float
     tps: float
     cpu_us: float | None
+    # Of every single statement, where one client ran.
+    p50_us: float | None = None
+    p99_us: float | None = None
 
 
 class BenchFailed(Exception):
@@ -50,9 +60,38 @@ class BenchFailed(Exception):
 
 def measure(programs: Programs, variant: Variant, case: Case, seconds: int) -> Sample:
     """Run pgbench for a second more than is measured: logins and first decisions are in that one. BenchFailed."""
+    with tempfile.TemporaryDirectory(prefix="gbbench-", dir="/tmp") as folder:
+        flood = _start_flood(programs, variant, case, seconds, Path(folder)) if case.flood else None
+        try:
+            return _measure(programs, variant, case, seconds, Path(folder))
+        finally:
+            if flood:
+                flood.terminate()
+                flood.wait()
+
+
+def _start_flood(
+    programs: Programs, variant: Variant, case: Case, seconds: int, folder: Path
+) -> subprocess.Popen[bytes]:
+    script = folder / "new.sql"
+    script.write_text(NEW)
+    return subprocess.Popen(
+        [
+            *(programs.client("pgbench"), "-n", "-M", "simple", "-c", "1", "-T", str(seconds + 10), "-f", str(script)),
+            variant.connection(tls=case.tls),
+        ],
+        env=os.environ | {"PGPASSWORD": variant.password} | programs.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _measure(programs: Programs, variant: Variant, case: Case, seconds: int, folder: Path) -> Sample:
+    log = ("-l", f"--log-prefix={folder}/each") if case.clients == 1 else ()
     process = subprocess.Popen(
         [
-            *(programs.client("pgbench"), "-S", "-n", "-P", "1", "-M", case.mode),
+            *(programs.client("pgbench"), "-S", "-n", "-P", "1", "-M", case.mode, *log),
             *("-c", str(case.clients), "-j", str(min(2, case.clients)), "-T", str(seconds + 2)),
             variant.connection(tls=case.tls),
         ],
@@ -80,7 +119,19 @@ def measure(programs: Programs, variant: Variant, case: Case, seconds: int) -> S
         latency_us=waited / queries * 1000,
         tps=queries / (reports[-1][0] - reports[0][0]),
         cpu_us=(cpu[-1] - cpu[0]) / queries if variant.pid else None,
+        **_percentiles(folder),
     )
+
+
+def _percentiles(folder: Path) -> dict[str, float]:
+    """From pgbench's log of each transaction, whose third field is the latency; the first second is left out."""
+    lines = [line.split() for path in folder.glob("each.*") for line in path.read_text().splitlines()]
+    if not lines:
+        return {}
+    begun = min(int(fields[4]) for fields in lines) + 1
+    took = [int(fields[2]) for fields in lines if int(fields[4]) > begun]
+    cuts = statistics.quantiles(took, n=100)
+    return {"p50_us": cuts[49], "p99_us": cuts[98]}
 
 
 def cpu_us(pid: int) -> int:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make bench`: the same reads direct, through PgBouncer and through Gatebook with everything on, in one run.
 
-Run: .venv/bin/python bench/run.py [--quick] [--seconds N] [--rounds N] [--json FILE]
+Run: .venv/bin/python bench/run.py [--quick] [--cases NAME,...] [--seconds N] [--rounds N] [--json FILE]
 
 The variants take turns within each round, so that what the machine does meanwhile meets all of them. Figures of two
 runs, or of two machines, are not comparable; the ratios within one run are.
@@ -18,22 +18,33 @@ import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
+from bulk import WAYS, open_bulk  # noqa: E402  tools are on the path now
+from idle import WANTED, idle_kib, possible  # noqa: E402
 from measure import BenchFailed, Case, Sample, idle_session_kib, measure, peak_kib  # noqa: E402  tools are on the path now
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 from throwaway_postgres import Postgres, PostgresMissing, throwaway_postgres  # noqa: E402
 from variants import Variant, open_variants  # noqa: E402
 
-CASES = (
+QUICK = (
     *(Case(mode, clients, tls) for mode in ("simple", "prepared") for clients in (1, 16) for tls in (False, True)),
     *(Case("extended", clients, tls=False) for clients in (1, 16)),
 )
+MODES = ("simple", "extended", "prepared")
+SELECTS = {
+    "select": [Case(mode, clients, tls) for mode in MODES for clients in (1, 16, 64, 256) for tls in (False, True)],
+    "busy": [Case("simple", 300, tls) for tls in (False, True)],
+    "new": [Case("simple", 1, tls=False), Case("simple", 1, tls=False, flood=True)],
+}
+OTHERS = ("bulk", "memory", "idle")
+# Beside the clients of a case: PgBouncer keeps connections for two seconds, the gate has one for the catalogue.
+CONNECTIONS = {"max_connections": "800"}
 PLAIN_WIDTH = 150
 Samples = dict[tuple[Case, str], list[Sample]]
 Figure = dict[str, str | float]
@@ -46,20 +57,33 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=3, help="measured seconds of each run")
     parser.add_argument("--rounds", type=int, default=2, help="runs of each case and variant")
     parser.add_argument(
+        "--cases",
+        type=lambda text: text.split(","),
+        metavar="NAME,...",
+        help=f"some of {', '.join((*SELECTS, *OTHERS))}; all if absent, with --quick ten of select, and memory",
+    )
+    parser.add_argument(
         "--json", type=Path, metavar="FILE", help="keep each figure: case, variant, metric, value, unit"
     )
     options = parser.parse_args()
     seconds, rounds = (2, 1) if options.quick else (options.seconds, options.rounds)
+    names = options.cases or (["select", "memory"] if options.quick else [*SELECTS, *OTHERS])
+    if unknown := set(names) - {*SELECTS, *OTHERS}:
+        parser.error(f"no cases are called {', '.join(sorted(unknown))}")
+    cases = list(QUICK) if options.quick and not options.cases else [c for n in names for c in SELECTS.get(n, ())]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH, no_color=True, highlight=False)
     try:
-        with throwaway_postgres(tls=True) as server, open_variants(server) as (variants, missing):
+        with throwaway_postgres(tls=True, settings=CONNECTIONS) as server, open_variants(server) as (variants, missing):
             for words in missing:
                 console.print(words)
-            _head(console, server, variants, seconds=seconds, rounds=rounds)
-            idle = [*_idle_sessions(variants)]  # first, while the processes are fresh: later they reuse what they freed
-            samples = _measure(server, variants, seconds, rounds)
-            figures = [*_figures(samples, variants), *idle, *_peaks(variants)]
+            _head(console, server, variants, cases, seconds=seconds, rounds=rounds)
+            # first, while the processes are fresh: later they reuse what they freed
+            memory = [*_idle_sessions(variants)] if "memory" in names else []
+            samples = _measure(server, variants, cases, seconds, rounds)
+            figures = [*_figures(samples, cases, variants), *memory, *_peaks(variants)]
+            figures += [*_bulk(server, variants, rounds)] if "bulk" in names else []
+            figures += [*_many_idle(console)] if "idle" in names else []
     except (PostgresMissing, BenchFailed, RuntimeError) as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 1
@@ -72,18 +96,22 @@ def main() -> int:
     return 0
 
 
-def _head(console: Console, server: Postgres, variants: list[Variant], *, seconds: int, rounds: int) -> None:
+def _head(
+    console: Console, server: Postgres, variants: list[Variant], cases: Sequence[Case], *, seconds: int, rounds: int
+) -> None:
     version = server.psql("SHOW server_version").split()[0]
     console.print(f"{os.cpu_count()} cores, Linux {platform.release()}, PostgreSQL {version}, pgbench -S at scale 10")
-    console.print(f"{rounds} rounds of {seconds} s for each of {len(CASES)} cases, clients on the same machine")
-    console.print(f"about {len(CASES) * len(variants) * rounds * (seconds + 2.3) / 60:.0f} minutes")
+    console.print(
+        f"{rounds} rounds of {seconds} s for each of {len(cases)} cases of pgbench, clients on the same machine"
+    )
+    console.print(f"about {len(cases) * len(variants) * rounds * (seconds + 2.3) / 60:.0f} minutes")
 
 
-def _measure(server: Postgres, variants: list[Variant], seconds: int, rounds: int) -> Samples:
+def _measure(server: Postgres, variants: list[Variant], cases: Sequence[Case], seconds: int, rounds: int) -> Samples:
     samples: Samples = defaultdict(list)
     started = time.monotonic()
     for turn in range(rounds):
-        for number, case in enumerate(CASES):
+        for number, case in enumerate(cases):
             first = (turn + number) % len(variants)
             for variant in (*variants[first:], *variants[:first]):
                 if case.tls and variant.root is None:
@@ -96,9 +124,9 @@ def _measure(server: Postgres, variants: list[Variant], seconds: int, rounds: in
     return samples
 
 
-def _figures(samples: Samples, variants: list[Variant]) -> Iterable[Figure]:
+def _figures(samples: Samples, cases: Sequence[Case], variants: list[Variant]) -> Iterable[Figure]:
     """The medians over the rounds."""
-    for case in CASES:
+    for case in cases:
         for variant in variants:
             runs = samples[case, variant.name]
             if not runs:
@@ -107,6 +135,10 @@ def _figures(samples: Samples, variants: list[Variant]) -> Iterable[Figure]:
                 case.name, variant.name, "latency average", statistics.median(r.latency_us for r in runs), "us"
             )
             yield _figure(case.name, variant.name, "throughput", statistics.median(r.tps for r in runs), "queries/s")
+            for metric, taken in (("p50", [r.p50_us for r in runs]), ("p99", [r.p99_us for r in runs])):
+                each = [value for value in taken if value is not None]
+                if each:
+                    yield _figure(case.name, variant.name, f"latency {metric}", statistics.median(each), "us")
             used = [run.cpu_us for run in runs if run.cpu_us is not None]
             if used:
                 yield _figure(case.name, variant.name, "CPU of the proxy", statistics.median(used), "us/query")
@@ -116,6 +148,28 @@ def _idle_sessions(variants: list[Variant]) -> Iterable[Figure]:
     for variant in variants:
         if variant.pid:
             yield _figure("an idle session, TLS", variant.name, "memory of a session", idle_session_kib(variant), "KiB")
+
+
+def _bulk(server: Postgres, variants: list[Variant], rounds: int) -> Iterable[Figure]:
+    """The medians over the rounds, each variant behind the other."""
+    with open_bulk(server, variants[0]) as bulk:
+        for way in WAYS:
+            for tls in (False, True):
+                ways = [one for one in variants if not tls or one.root is not None]
+                rates: dict[str, list[float]] = defaultdict(list)
+                for _ in range(rounds):
+                    for variant in ways:
+                        rates[variant.name].append(bulk.measure(variant, way, tls=tls))
+                name = f"1,000,000 rows, {way}, {'TLS' if tls else 'plain'}"
+                for variant in ways:
+                    yield _figure(name, variant.name, "bulk", statistics.median(rates[variant.name]), "MB/s")
+
+
+def _many_idle(console: Console) -> Iterable[Figure]:
+    count = possible()
+    if count < WANTED:
+        console.print(f"the limit on open files lets {count:,} idle sessions, not {WANTED:,} (ulimit -n)")
+    yield _figure(f"{count:,} idle sessions, TLS", "gatebook", "memory of a session", idle_kib(count), "KiB")
 
 
 def _peaks(variants: list[Variant]) -> Iterable[Figure]:

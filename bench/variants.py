@@ -34,6 +34,13 @@ permit (
   resource in Relation::"bench.bench.public.pgbench_accounts"
 );
 
+@id("benchmark-loads")
+permit (
+  principal in Group::"bench-agents",
+  action in Action::"write",
+  resource in Relation::"bench.bench.public.bulk"
+);
+
 @id("benchmark-reads-catalogue")
 permit (principal, action in Action::"read", resource in Schema::"bench.bench.pg_catalog");
 
@@ -66,6 +73,7 @@ def open_variants(server: Postgres) -> Iterator[tuple[list[Variant], list[str]]]
     environment = os.environ | {"PGPASSWORD": PASSWORD} | server.programs.environment()
     command = [server.programs.client("pgbench"), "-i", "-q", "-s", str(SCALE), direct]
     subprocess.run(command, check=True, env=environment, capture_output=True)
+    server.psql(f"CREATE TABLE bulk (LIKE pgbench_accounts); ALTER TABLE bulk OWNER TO {ACCOUNT}", DATABASE)
     missing: list[str] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gbbench-", dir="/tmp")))
@@ -111,8 +119,9 @@ unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = {folder}/users
 pool_mode = session
-default_pool_size = 150
+default_pool_size = 320
 max_client_conn = 500
+server_idle_timeout = 2
 client_tls_sslmode = allow
 client_tls_cert_file = {made.certificate}
 client_tls_key_file = {made.key}
