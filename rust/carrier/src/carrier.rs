@@ -81,6 +81,7 @@ impl Carrier {
             upstream_tls: UpstreamTls::default(),
             desk_deadline_us: micros(options.desk_deadline),
             before_login: Arc::new(Semaphore::new(options.before_login)),
+            most_connections: most_connections(),
             tally: Tally::default(),
         });
         Ok(Self { shared, lanes: Mutex::new(Some(lanes)), listeners: Mutex::default() })
@@ -164,6 +165,16 @@ impl Drop for Carrier {
             lanes.stop();
         }
     }
+}
+
+/// A connection holds two sockets and a recording. What is left is for the journal, listeners, the
+/// store and the catalogue: without it, clients that open ever more would stop the gate for all.
+fn most_connections() -> usize {
+    const EACH: u64 = 3;
+    const LEFT: u64 = 100;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let most = limit.map_or(u64::MAX, |limit| (limit.saturating_sub(LEFT) / EACH).max(1));
+    usize::try_from(most).unwrap_or(usize::MAX)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -136,6 +136,10 @@ fn enter(door: &Door, stream: TcpStream, peer: SocketAddr) {
         tally.turned_away.fetch_add(1, Ordering::Relaxed);
         return;
     };
+    if door.shared.registry.counts().0 >= door.shared.most_connections {
+        tally.turned_away.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
     // Fails only on a socket that is gone already, which reading then finds.
     let _ = tune(&stream);
     let tls = door.tls.read().unwrap_or_else(PoisonError::into_inner).clone();

@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) desk_deadline_us: u64,
     /// Connections that have not logged in yet.
     pub(crate) before_login: Arc<Semaphore>,
+    /// Connections at once, by the descriptors that the process may open.
+    pub(crate) most_connections: usize,
     pub(crate) tally: Tally,
 }
 
@@ -46,7 +48,7 @@ pub(crate) struct Tally {
 pub struct Counts {
     /// Connections accepted since start.
     pub connections: u64,
-    /// Connections closed at once because too many had not logged in.
+    /// Connections closed at once because too many had not logged in, or were there.
     pub turned_away: u64,
     /// Sessions admitted since start.
     pub admitted: u64,

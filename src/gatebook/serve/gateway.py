@@ -180,7 +180,9 @@ class Gateway:
                         self._tasks.start("catalogue", live.database.read_ahead())
                 case Fault():
                     _log.error("carrier fault", what=item.what, note=item.note)
-                    self.failed.set()
+                    # The carrier goes on where a connection could not be accepted, or one session failed.
+                    if item.what not in {"listener", "session"}:
+                        self.failed.set()
                 case Forgotten():
                     pass  # nobody waits: the answer will be ignored
                 case _:

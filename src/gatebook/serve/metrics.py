@@ -20,7 +20,12 @@ from gatebook.model.errors import OperatorFault, quoted
 # (the carrier's counter, whether it only grows, its name here, what it counts)
 _ROWS: Final = (
     ("connections", True, "connections", "Connections accepted."),
-    ("turned_away", True, "connections_turned_away", "Connections closed at once: too many had not logged in."),
+    (
+        "turned_away",
+        True,
+        "connections_turned_away",
+        "Connections closed at once: too many were there, or had not logged in.",
+    ),
     ("live", False, "connections_open", "Connections now."),
     ("admitted", True, "sessions_admitted", "Sessions admitted."),
     ("sessions", False, "sessions_open", "Sessions now."),
