@@ -15,6 +15,7 @@ from pathlib import Path
 from gatebook.cli.application import load_application
 from gatebook.cli.common import recordings_of
 from gatebook.config import SecretRef, Secrets, Settings, load_settings
+from gatebook.identity.authority import RootsFault, parse_roots
 from gatebook.model.errors import GatebookError
 from gatebook.model.target import TlsMode
 from gatebook.vault.clock import CLOCK_UNSYNCHRONISED, clock_state
@@ -54,6 +55,7 @@ def check_installation(config: Path, *, offline: bool) -> list[Check]:
         _check_recording_key,
         _check_separation,
         _check_certificate,
+        _check_authorities,
         _check_disk,
         _check_clock,
         _check_exposure,
@@ -161,6 +163,25 @@ def _check_certificate(settings: Settings) -> Iterator[Check]:
         yield Check(
             "certificate", Verdict.WEAK if left < EXPIRES_SOON else Verdict.OK, f"good for {left.days} more days"
         )
+
+
+def _check_authorities(settings: Settings) -> Iterator[Check]:
+    from cryptography import x509  # noqa: PLC0415  only where it is needed
+
+    now = datetime.now(UTC)
+    for authority in settings.authorities:
+        name = f"authority {authority.name}"
+        try:
+            roots = [x509.load_der_x509_certificate(root) for root in parse_roots(authority.roots.read_bytes())]
+        except RootsFault as fault:
+            yield Check(name, Verdict.WRONG, f"{authority.roots} {fault}")
+            continue
+        left = max(root.not_valid_after_utc for root in roots) - now
+        if left <= timedelta(0):
+            yield Check(name, Verdict.WRONG, "its roots have expired: nobody of it can log in")
+        else:
+            verdict = Verdict.WEAK if left < EXPIRES_SOON else Verdict.OK
+            yield Check(name, verdict, f"{len(roots)} roots, good for {left.days} more days")
 
 
 def _check_disk(settings: Settings) -> Iterator[Check]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from support.certificates import Maker
 from support.data_folder import put_recording
 from support.evidence import recording_header
 from support.installation import Installation
@@ -175,6 +176,35 @@ def test_knows_the_key_that_opens_the_newest_recording(gate: Installation) -> No
 def test_reads_the_password_of_the_catalogue_too(gate: Installation) -> None:
     gate.config.write_text(gate.config.read_text() + '\n[target.catalogue]\naccount = "c"\npassword = "env:ABSENT"\n')
     assert "`ABSENT` is not set" in find(gate, "secrets")[0].words
+
+
+def trust(gate: Installation, pem: bytes) -> None:
+    text = gate.config.read_text()
+    authority = '[[certificate_authority]]\nname = "bots"\nkind = "agent"\nroots = "bots.pem"\nsubject = "dns"\n'
+    gate.config.write_text(f"{text}\n{authority}")
+    (gate.folder / "bots.pem").write_bytes(pem)
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict", "words"),
+    [
+        (0, Verdict.OK, "1 roots, good for 328"),
+        (3260, Verdict.WEAK, "1 roots, good for 24 more days"),
+        (3300, Verdict.WRONG, "have expired"),
+    ],
+)
+def test_looks_at_the_roots_of_authorities(gate: Installation, days: int, verdict: Verdict, words: str) -> None:
+    trust(gate, Maker.root(now=datetime.now(UTC) - timedelta(days=days)).pem)
+    (check,) = find(gate, "authority bots")
+    assert check.verdict is verdict
+    assert words in check.words
+
+
+def test_finds_roots_that_are_none_or_not_there(gate: Installation) -> None:
+    trust(gate, b"hello")
+    assert "bots.pem is no PEM of certificates" in find(gate, "authority bots")[0].words
+    (gate.folder / "bots.pem").unlink()
+    assert "no such file or directory" in find(gate, "authorities")[0].words
 
 
 def test_asks_for_no_certificate_where_none_is_used(gate: Installation) -> None:
