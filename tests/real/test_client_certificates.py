@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -196,14 +197,17 @@ def test_id_02_a_session_ends_when_its_authority_is_taken_away_and_others_stay(s
     assert site.way(machine, "bot.agents.example").psql("-c", "SELECT 1").stdout == "1\n"
 
 
-def test_where_certificates_are_required_a_key_alone_does_not_reach_the_login(site: Site) -> None:
+def test_where_certificates_are_required_a_key_alone_does_not_reach_the_login_and_cancelling_works(site: Site) -> None:
     text = site.place.gate.config.read_text()
     site.place.gate.set("gate", client_certificates="required")
     assert site.reload()["result"] == "done"
     done = site.place.through.psql("-c", "SELECT 1")
     assert done.returncode == 2
     assert "certificate required" in done.stderr
-    assert site.way(site.workloads.issue(names=spiffe(ID))).psql("-c", "SELECT 1").stdout == "1\n"
+    with psycopg.connect(site.way(site.workloads.issue(names=spiffe(ID))).dsn, autocommit=True) as connection:
+        threading.Timer(0.5, connection.cancel).start()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            connection.execute("SELECT pg_sleep(20)")
     site.place.gate.config.write_text(text)
     site.reload()
     assert site.place.through.psql("-c", "SELECT 1").stdout == "1\n"
