@@ -51,6 +51,7 @@ THREATS = {
     "ID-05": "an issuer that takes the names of the gate's own identities: it cannot be configured",
     "ID-06": "guessing under other cases of a name, or by another method: one counter; nobody else is locked out",
     "AU-07": "an agent that fills the book: refused beyond its hourly quota; refusals, ends and the operator have room",
+    "AU-08": "the gate is killed at any moment: every statement that ran has its intent, and the book verifies",
     "AU-10": "a session id that is a path: refused before a file is opened",
 }
 _CARRIER = re.compile(r"def test_([a-z]{2,3})_(\d\d)_\w+")

@@ -61,7 +61,7 @@ def load_until_it_fails(place: Place, folder: Path) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_a_full_disk_refuses_and_says_so_and_nothing_runs_unwritten(
+def test_au_07_a_full_disk_refuses_and_says_so_and_nothing_runs_unwritten(
     marked: Place, small_disk: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(marked.gate.data, small_disk / "data")

@@ -37,7 +37,7 @@ def marked(request: pytest.FixtureRequest, server: Postgres, folder: Path) -> It
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_every_executed_statement_has_its_intent_after_each_of_twenty_kills(marked: Place, tmp_path: Path) -> None:
+def test_au_08_every_executed_statement_has_its_intent_after_each_kill(marked: Place, tmp_path: Path) -> None:
     chance = random.Random(marked.database)
     before = 0
     for kill in range(KILLS):
