@@ -113,6 +113,6 @@ def test_slow_decisions_of_one_session_do_not_delay_another(place: Place) -> Non
         thread.join(30)
     took.sort()
     assert len(asked) >= 2, "the flood asked too little"
-    assert max(asked) > 0.2, "the decisions were not slow"
+    assert max(asked) > 0.1, "the decisions were not slow"
     assert took[len(took) // 2] < 0.02
-    assert took[int(len(took) * 0.99)] < 0.1
+    assert took[int(len(took) * 0.99)] < 0.2
