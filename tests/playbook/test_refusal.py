@@ -4,20 +4,11 @@
 from __future__ import annotations
 
 from support import pgwire
-from support.play import Play, allow, constant_parse, constant_query, logged_in, refusal_of, refuse
+from support.play import allow, constant_parse, constant_query, logged_in, refusal_of, refuse
+from support.states import in_block
 
 SYNTAX_ERROR = pgwire.error("42601", 'syntax error at or near "gatebook"')
 RESULT = pgwire.row_description("n") + pgwire.row(b"1") + pgwire.complete("SELECT 1")
-
-
-def in_block() -> Play:
-    """A session inside a transaction block."""
-    play = logged_in()
-    play.client(pgwire.query("BEGIN"), ("ask",))
-    play.answer(allow("BEGIN"), ("upstream", pgwire.query("BEGIN")))
-    begun = pgwire.complete("BEGIN") + pgwire.READY_IN_BLOCK
-    play.upstream(begun, ("client", begun))
-    return play
 
 
 def test_pg_10_a_refused_query_alone_is_answered_by_the_gate_and_the_next_one_works() -> None:
