@@ -35,6 +35,11 @@ class Case:
     flood: bool = False
 
     @property
+    def warm_s(self) -> int:
+        """Seconds not measured: of logins, first decisions, and of PgBouncer opening its connections one by one."""
+        return 1 + self.clients // 32
+
+    @property
     def name(self) -> str:
         """As in tables and in JSON."""
         clients = "1 client" if self.clients == 1 else f"{self.clients} clients"
@@ -59,7 +64,7 @@ class BenchFailed(Exception):
 
 
 def measure(programs: Programs, variant: Variant, case: Case, seconds: int) -> Sample:
-    """Run pgbench for a second more than is measured: logins and first decisions are in that one. BenchFailed."""
+    """Run pgbench for `case.warm_s` seconds more than is measured. BenchFailed."""
     with tempfile.TemporaryDirectory(prefix="gbbench-", dir="/tmp") as folder:
         flood = _start_flood(programs, variant, case, seconds, Path(folder)) if case.flood else None
         try:
@@ -77,7 +82,18 @@ def _start_flood(
     script.write_text(NEW)
     return subprocess.Popen(
         [
-            *(programs.client("pgbench"), "-n", "-M", "simple", "-c", "1", "-T", str(seconds + 10), "-f", str(script)),
+            *(
+                programs.client("pgbench"),
+                "-n",
+                "-M",
+                "simple",
+                "-c",
+                "1",
+                "-T",
+                str(seconds + case.warm_s + 9),
+                "-f",
+                str(script),
+            ),
             variant.connection(tls=case.tls),
         ],
         env=os.environ | {"PGPASSWORD": variant.password} | programs.environment(),
@@ -92,7 +108,7 @@ def _measure(programs: Programs, variant: Variant, case: Case, seconds: int, fol
     process = subprocess.Popen(
         [
             *(programs.client("pgbench"), "-S", "-n", "-P", "1", "-M", case.mode, *log),
-            *("-c", str(case.clients), "-j", str(min(2, case.clients)), "-T", str(seconds + 2)),
+            *("-c", str(case.clients), "-j", str(min(2, case.clients)), "-T", str(seconds + case.warm_s + 1)),
             variant.connection(tls=case.tls),
         ],
         env=os.environ | {"PGPASSWORD": variant.password} | programs.environment(),
@@ -108,7 +124,7 @@ def _measure(programs: Programs, variant: Variant, case: Case, seconds: int, fol
     for line in process.stderr:
         said.append(line)
         found = _PROGRESS.match(line)
-        if found and len(reports) <= seconds:
+        if found and float(found[1]) >= case.warm_s and len(reports) <= seconds:
             reports.append((float(found[1]), float(found[2]), float(found[3])))
             cpu.append(cpu_us(variant.pid) if variant.pid else 0)
     if process.wait() or len(reports) <= seconds:

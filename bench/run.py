@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make bench`: the same reads direct, through PgBouncer and through Gatebook with everything on, in one run.
 
-Run: .venv/bin/python bench/run.py [--quick] [--cases NAME,...] [--seconds N] [--rounds N] [--json FILE]
+Run: .venv/bin/python bench/run.py [--quick] [--cases NAME,...] [--seconds N] [--rounds N] [--no-verify] [--json FILE]
 
 The variants take turns within each round, so that what the machine does meanwhile meets all of them. Figures of two
 runs, or of two machines, are not comparable; the ratios within one run are.
@@ -65,6 +65,7 @@ def main() -> int:
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="keep each figure: case, variant, metric, value, unit"
     )
+    parser.add_argument("--no-verify", action="store_true", help="do not verify the gate's book at the end")
     options = parser.parse_args()
     seconds, rounds = (2, 1) if options.quick else (options.seconds, options.rounds)
     names = options.cases or (["select", "memory"] if options.quick else [*SELECTS, *OTHERS])
@@ -74,7 +75,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH, no_color=True, highlight=False)
     try:
-        with throwaway_postgres(tls=True, settings=CONNECTIONS) as server, open_variants(server) as (variants, missing):
+        with (
+            throwaway_postgres(tls=True, settings=CONNECTIONS) as server,
+            open_variants(server, verify=not options.no_verify) as (variants, missing),
+        ):
             for words in missing:
                 console.print(words)
             _head(console, server, variants, cases, seconds=seconds, rounds=rounds)
@@ -104,7 +108,8 @@ def _head(
     console.print(
         f"{rounds} rounds of {seconds} s for each of {len(cases)} cases of pgbench, clients on the same machine"
     )
-    console.print(f"about {len(cases) * len(variants) * rounds * (seconds + 2.3) / 60:.0f} minutes")
+    each = sum(seconds + case.warm_s + 1.3 for case in cases)
+    console.print(f"about {each * len(variants) * rounds / 60:.0f} minutes")
 
 
 def _measure(server: Postgres, variants: list[Variant], cases: Sequence[Case], seconds: int, rounds: int) -> Samples:

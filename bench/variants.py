@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -65,8 +66,11 @@ class Variant:
 
 
 @contextmanager
-def open_variants(server: Postgres) -> Iterator[tuple[list[Variant], list[str]]]:
-    """Fill the database and open every way to it that there is; also returns what is missing and why."""
+def open_variants(server: Postgres, *, verify: bool) -> Iterator[tuple[list[Variant], list[str]]]:
+    """Fill the database and open every way to it that there is; also returns what is missing and why.
+
+    With `verify` the gate's book is verified at the end. RuntimeError if it is not whole.
+    """
     server.psql(f"CREATE ROLE {ACCOUNT} LOGIN PASSWORD '{PASSWORD}'")
     server.psql(f"CREATE DATABASE {DATABASE} OWNER {ACCOUNT}")
     direct = f"host=127.0.0.1 port={server.port} user={ACCOUNT} dbname={DATABASE}"
@@ -85,7 +89,7 @@ def open_variants(server: Postgres) -> Iterator[tuple[list[Variant], list[str]]]
             variants.append(stack.enter_context(_pgbouncer(pgbouncer, server, folder / "pgbouncer")))
         else:
             missing.append("PgBouncer is not installed (Debian: apt-get install pgbouncer), so it is not measured")
-        variants.append(stack.enter_context(_gatebook(server, folder / "gate")))
+        variants.append(stack.enter_context(_gatebook(server, folder / "gate", verify=verify)))
         yield variants, missing
 
 
@@ -157,7 +161,7 @@ ignore_startup_parameters = extra_float_digits
 
 
 @contextmanager
-def _gatebook(server: Postgres, folder: Path) -> Iterator[Variant]:
+def _gatebook(server: Postgres, folder: Path, *, verify: bool) -> Iterator[Variant]:
     """A gate with policy, journal and recording; plaintext is let in beside TLS, for the comparison only."""
     role = Login("bench", ACCOUNT, PASSWORD, ("bench-agents",))
     gate = make_gate(folder, Target("bench", DATABASE, server.port, (role,)), policies={"bench.cedar": POLICY})
@@ -170,6 +174,10 @@ def _gatebook(server: Postgres, folder: Path) -> Iterator[Variant]:
         yield Variant("gatebook", conninfo, key.token, gate.root, gate.process.pid)
     finally:
         gate.stop()
+    if verify:
+        print(
+            "the book of the run is verified: a minute for each million statements or more", file=sys.stderr, flush=True
+        )
         report = gate.run("ledger", "verify", check=False)
         if report.returncode:
             raise RuntimeError(
