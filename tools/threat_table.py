@@ -50,8 +50,14 @@ THREATS = {
     "ID-02": "a session that outlives its credential: ended when the token, key or certificate does",
     "ID-05": "an issuer that takes the names of the gate's own identities: it cannot be configured",
     "ID-06": "guessing under other cases of a name, or by another method: one counter; nobody else is locked out",
+    "AU-01": "an entry put into a journal, links and all: it is not what the notary sealed",
+    "AU-02": "a tail that was cut, a ledger put back to an older one: the seal, or a checkpoint that was kept, tells",
+    "AU-03": "a journal or the ledger removed as a whole: it is missed",
+    "AU-04": "entries changed, swapped or doubled, a byte in any file of the ledger: found and named",
+    "AU-05": "a ledger made anew under another key: refused by whoever kept the key",
     "AU-07": "an agent that fills the book: refused beyond its hourly quota; refusals, ends and the operator have room",
     "AU-08": "the gate is killed at any moment: every statement that ran has its intent, and the book verifies",
+    "AU-09": "a second notary is refused; whatever step of its disk fails, there is never a fork",
     "AU-10": "a session id that is a path: refused before a file is opened",
 }
 _CARRIER = re.compile(r"def test_([a-z]{2,3})_(\d\d)_\w+")

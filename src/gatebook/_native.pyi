@@ -55,6 +55,13 @@ def sql_tokens(text: bytes) -> list[tuple[str, int, int]]:
 def entry_link(previous: bytes, entry: bytes) -> bytes:
     """SHA-256 over previous link and entry."""
 
+def journal_leaves(segment: bytes, start: int, previous: bytes, most: int) -> tuple[bytes, bytes, int, int, bytes, str]:
+    """Leaves of at most `most` records of a segment's bytes from `start` on, behind the link `previous`.
+
+    Bundle (u16 BE length and bytes of each), leaf hashes of RFC 6962 (32 bytes each), how many, offset behind their
+    records, the last link, and why there are no more: empty, `end`, `unfinished`, or words for what is wrong.
+    """
+
 def private_seal(key: bytes, session: str, seq: int, operation: int, private: bytes) -> tuple[bytes, str]:
     """Blob of a private part, sealed, and its commitment `sha256:...` (docs/spec/entry.md)."""
 

@@ -20,6 +20,7 @@ import uvloop
 
 from gatebook import trial
 from gatebook.config import Secrets, Settings, load_settings
+from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
 from gatebook.identity import api_key
 from gatebook.model.errors import OperatorFault
@@ -36,12 +37,13 @@ from gatebook.serve.inquiry import explain, test_policies, test_target
 from gatebook.serve.keys import KeysMissed, KeysRead, TokenKeys, describe
 from gatebook.serve.logs import configure_logs
 from gatebook.serve.metrics import serve_metrics
+from gatebook.serve.notary import NotaryProcess
 from gatebook.serve.plan import make_plan
 from gatebook.serve.reload import Reloader, remove_pid, write_loaded, write_pid
 from gatebook.serve.rules import Regime, read_regime
 from gatebook.store.base import Store
 from gatebook.store.sqlite import open_store
-from gatebook.vault.journal import JournalWriter
+from gatebook.vault.journal import JournalUnwritable, JournalWriter
 from gatebook.vault.keys import KeyEncryptionKey, parse_key
 from gatebook.vault.recordings import Recordings
 from gatebook.vault.recovery import finish_lost
@@ -149,6 +151,9 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         loop.add_signal_handler(signal.SIGHUP, told.set)
         helpers.append(loop.create_task(reloader.follow(told)))
         write_pid(settings.gate.data)
+    notary = NotaryProcess(settings.path, partial(_report, parts.journal, settings.gate.name))
+    if settings.ledger.notary == "serve":
+        helpers.append(loop.create_task(notary.run()))
     with serve_metrics(carrier.metrics, settings.gate.metrics_host, settings.gate.metrics_port):
         opened(port)
         if beside is not None:
@@ -157,6 +162,7 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         cause = ends[done.pop()]
         await gateway.stop(cause)
+        await notary.stop()
     for task in (*helpers, *ends):
         task.cancel()
     remove_pid(settings.gate.data)
@@ -166,6 +172,13 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
 
 async def _beside(work: Callable[[], Awaitable[None]]) -> None:
     await work()
+
+
+def _report(journal: JournalWriter, writer: str, what: str, action: str) -> None:
+    try:
+        journal.append(builders.failure(Stamp(writer, now()), what=what, action=action), durable=False)
+    except JournalUnwritable as fault:
+        _log.error("evidence cannot be written", fault=str(fault))
 
 
 async def _watch_store(store: Store, gateway: Gateway) -> None:

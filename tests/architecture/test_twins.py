@@ -9,8 +9,11 @@ from architecture.project import ROOT, files, modules, relative, tree
 
 # Modules without a twin. The reason says where their behaviour is tested.
 WITHOUT_TWIN = {
+    "gatebook.__main__": "tests/unit/cli/test_notary.py runs it",
     "gatebook.app": "the composition root: every test in tests/real runs it",
     "gatebook.trial": "tests/real runs `gatebook try`",
+    "gatebook.cli.receipt": "tests/unit/cli/test_notary.py makes receipts of what it has sealed",
+    "gatebook.evidence.verify_ledger": "tests/security/test_au_ledger.py changes what it verifies, in every way",
     "gatebook.native.carrier": "re-exports; the native objects are tested in rust/carrier and by tests/real",
     "gatebook.native.pure": "re-exports; the functions are tested in rust/wire and rust/pgparse and by tests/playbook",
     "gatebook.serve.catalogues": "needs a database: tests/real",
@@ -19,7 +22,12 @@ WITHOUT_TWIN = {
     "gatebook.serve.gateway": "needs a carrier and a database: tests/real",
     "gatebook.serve.inquiry": "needs a database: tests/real",
     "gatebook.serve.logs": "sets up the log of the process, once; tests/real read it",
+    "gatebook.serve.notary": "tests/real/test_ledger.py kills it, and lets it find tampering",
     "gatebook.serve.tasks": "tests/real ends gates with work under way",
+    "gatebook.vault.notary": "tests/faults/test_notary.py breaks each step, tests/security/test_au_ledger.py tampers",
+    "gatebook.vault.receipts": "tests/unit/cli/test_notary.py makes receipts of what it has sealed",
+    "gatebook.vault.sealer": "tests/unit/cli/test_notary.py runs it",
+    "gatebook.vault.standing": "tests/unit/cli/test_notary.py shows it",
     "gatebook.model.ids": "names for types; nothing to run",
 }
 # Unit tests that are about something else than one module.

@@ -28,8 +28,8 @@ mod _native {
     use super::journal::Journal;
     #[pymodule_export]
     use super::pure::{
-        entry_link, parse_sql, private_open, private_seal, sql_literal_free, sql_password_literals,
-        sql_shape, sql_tokens,
+        entry_link, journal_leaves, parse_sql, private_open, private_seal, sql_literal_free,
+        sql_password_literals, sql_shape, sql_tokens,
     };
     #[pymodule_export]
     use super::values::{Admission, OperationFacts, Refusal, Verdict};

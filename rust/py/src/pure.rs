@@ -2,6 +2,7 @@
 //! Functions without I/O: PostgreSQL's parser and scanner, shapes, links, private parts.
 
 use gatebook_wire::entry::{hex, Sealer};
+use gatebook_wire::leaves::{read_leaves, Stop};
 use gatebook_wire::{journal, shape};
 use pyo3::prelude::*;
 
@@ -51,6 +52,29 @@ pub(crate) fn sql_tokens(
 pub(crate) fn entry_link(py: Python<'_>, previous: &[u8], entry: &[u8]) -> PyResult<Vec<u8>> {
     let previous = previous.try_into().map_err(|_| native("a link has 32 bytes"))?;
     Ok(py.detach(|| journal::link(previous, entry)).to_vec())
+}
+
+type Leaves = (Vec<u8>, Vec<u8>, usize, usize, Vec<u8>, &'static str);
+
+/// Leaves of at most `most` records of a segment's bytes: bundle, hashes, how many, offset behind
+/// them, their last link, and why there are no more: ``, `end`, `unfinished`, or what is wrong.
+#[pyfunction]
+pub(crate) fn journal_leaves(
+    py: Python<'_>,
+    segment: &[u8],
+    start: usize,
+    previous: &[u8],
+    most: usize,
+) -> PyResult<Leaves> {
+    let previous = previous.try_into().map_err(|_| native("a link has 32 bytes"))?;
+    let all = py.detach(|| read_leaves(segment, start, previous, most));
+    let stop = match all.stop {
+        Stop::Full => "",
+        Stop::End => "end",
+        Stop::Unfinished => "unfinished",
+        Stop::Broken(words) => words,
+    };
+    Ok((all.bundle, all.hashes, all.count, all.end, all.link.to_vec(), stop))
 }
 
 /// Blob of a private part, sealed, and its commitment `sha256:...` (docs/spec/entry.md).

@@ -10,6 +10,7 @@
 pub mod cache;
 pub mod entry;
 pub mod journal;
+pub mod leaves;
 pub mod postgres;
 pub mod proof;
 pub mod quota;

@@ -54,6 +54,7 @@ def check_installation(config: Path, *, offline: bool) -> list[Check]:
         _check_secrets,
         _check_recording_key,
         _check_separation,
+        _check_notary,
         _check_certificate,
         _check_authorities,
         _check_disk,
@@ -138,6 +139,23 @@ def _check_separation(settings: Settings) -> Iterator[Check]:
     root_key = settings.path.parent / "root.key"
     if root_key.exists():
         yield Check("root key", Verdict.WEAK, f"{root_key} is on this machine: who has it can pose as the gate")
+
+
+def _check_notary(settings: Settings) -> Iterator[Check]:
+    from gatebook.vault.journal import writer_lives  # noqa: PLC0415  the native module, only where evidence is read
+
+    key = settings.notary_path / "key"
+    if settings.ledger.notary == "apart" and not writer_lives(settings.notary_path):
+        yield Check("notary", Verdict.WRONG, "it runs apart, and does not run: nothing is sealed (`gatebook notary`)")
+    if not key.exists():
+        yield Check("notary", Verdict.OK, "nothing is sealed yet; it makes its key when it first starts")
+        return
+    if key.stat().st_uid == settings.gate.data.stat().st_uid:
+        words = "its key is read under the gate's OS user, who can make the ledger anew: run it apart, as another user"
+        yield Check("notary", Verdict.WEAK, words)
+    else:
+        yield Check("notary", Verdict.OK, "its key belongs to another OS user than the gate's data")
+    yield Check("anchor", Verdict.WEAK, "no witness: keep `ledger.vkey`, and `checkpoint` now and then, elsewhere")
 
 
 def _check_certificate(settings: Settings) -> Iterator[Check]:

@@ -21,6 +21,7 @@ from gatebook.store.sqlite import open_store
 
 if TYPE_CHECKING:
     from gatebook.vault.journal import JournalWriter
+    from gatebook.vault.notary import Folders
     from gatebook.vault.recordings import Recordings
 
 WRITER = "cli"
@@ -85,6 +86,13 @@ def opened_journal(settings: Settings) -> Iterator[JournalWriter]:
 def stamp() -> Stamp:
     """Return what an entry of the command line starts with."""
     return Stamp(WRITER, now())
+
+
+def folders_of(settings: Settings) -> Folders:
+    """Return where journals, ledger and notary are."""
+    from gatebook.vault.notary import Folders  # noqa: PLC0415  cryptography, only where it is needed
+
+    return Folders(settings.journal_path, settings.ledger_path, settings.notary_path)
 
 
 def recordings_of(settings: Settings, *, need_key: bool) -> Recordings:

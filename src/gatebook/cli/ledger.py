@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`gatebook ledger`: verify the book of evidence."""
+"""`gatebook ledger`: the book of evidence and its seal, shown and verified."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from gatebook.cli.common import config_option, json_option, load, recordings_of
-from gatebook.cli.output import print_json, print_table, say
+from gatebook.cli.common import config_option, folders_of, json_option, load, recordings_of
+from gatebook.cli.output import json_time, print_facts, print_json, print_table, say, show_time
 from gatebook.evidence.completeness import Finding
 from gatebook.evidence.entry import Leaf
 from gatebook.evidence.verify import Report
@@ -17,30 +17,83 @@ from gatebook.evidence.verify import Report
 
 @click.group("ledger")
 def command() -> None:
-    """The book of evidence: verify it."""
+    """The book of evidence: show its seal, verify it."""
 
 
 @command.command("verify")
+@click.option("--key", default="", help="The notary's verifier key, from a copy of `ledger.vkey` kept elsewhere.")
+@click.option(
+    "--since",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="An older `checkpoint`, kept elsewhere: it must be in the ledger's past.",
+)
+@click.option(
+    "--ledger",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Verify a copy of a ledger alone, without configuration, journals and recordings.",
+)
 @config_option
 @json_option
-def verify(config: Path, *, as_json: bool) -> None:
-    """Verify every journal and every recording: links, hashes, sequence, completeness.
+def verify(config: Path, *, key: str, since: Path | None, folder: Path | None, as_json: bool) -> None:
+    """Verify the ledger, every journal and every recording: signature, tree, links, hashes, sequence, completeness.
 
     Works with a gate running, and without the recording key; with it, private parts and recordings are opened too.
     Anything that is wrong is a finding, and the exit status is 1. What a crash of the gate left, and the gate wrote
     down when it came back, is told as accounted for.
-    """
-    from gatebook.vault.verification import verify_data  # noqa: PLC0415  cryptography and zstd, only here
 
-    settings = load(config)
-    recordings = recordings_of(settings, need_key=False)
-    report = verify_data(settings.journal_path, recordings)
-    if as_json:
-        print_json(_object(report, with_key=recordings.key is not None))
+    Whoever can write the data folder can write `ledger.vkey` too: name the key with `--key`.
+    """
+    from gatebook.vault.verification import Trust, verify_data, verify_ledger  # noqa: PLC0415  cryptography, only here
+
+    trust = Trust(key, since.read_bytes() if since else b"")
+    if folder is not None:
+        report, with_key = Report(), False
+        verify_ledger(folder, report, trust)
     else:
-        _print(report, with_key=recordings.key is not None)
+        settings = load(config)
+        recordings = recordings_of(settings, need_key=False)
+        report, with_key = verify_data(folders_of(settings), recordings, trust), recordings.key is not None
+    if as_json:
+        print_json(_object(report, with_key=with_key))
+    else:
+        _print(report, with_key=with_key or folder is not None)
     if not report.ok:
         sys.exit(1)
+
+
+@command.command("show")
+@config_option
+@json_option
+def show(config: Path, *, as_json: bool) -> None:
+    """Show what is sealed, by which key, and how far the seal is behind the journals."""
+    from gatebook.vault.standing import read_standing  # noqa: PLC0415  cryptography, only here
+
+    standing = read_standing(folders_of(load(config)))
+    if as_json:
+        print_json(
+            {
+                "origin": standing.origin,
+                "size": standing.size,
+                "root": standing.root,
+                "key": standing.key,
+                "signed": json_time(standing.signed_at),
+                "notary_lives": standing.notary_lives,
+                "not_sealed": dict(standing.behind),
+            }
+        )
+        return
+    print_facts(
+        {
+            "origin": standing.origin,
+            "entries sealed": f"{standing.size:,}",
+            "root": standing.root,
+            "signed": show_time(standing.signed_at),
+            "verifier key": standing.key,
+            "notary": "runs" if standing.notary_lives else "does not run",
+            **{f"not sealed yet: {writer}": f"{count:,}" for writer, count in standing.behind},
+        }
+    )
 
 
 def _print(report: Report, *, with_key: bool) -> None:

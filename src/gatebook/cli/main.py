@@ -22,6 +22,7 @@ EXIT_INTERRUPTED = 130
 COMMANDS = {
     "init": ("gatebook.cli.init", "Make a configuration, keys, a certificate and the first admin."),
     "serve": ("gatebook.cli.serve", "Run the gate."),
+    "notary": ("gatebook.cli.notary", "Seal the journals into the signed ledger."),
     "reload": (
         "gatebook.cli.reload",
         "Let the running gate read its files anew.",
@@ -32,7 +33,8 @@ COMMANDS = {
     "key": ("gatebook.cli.key", "API keys of agents."),
     "policy": ("gatebook.cli.policy", "Policies: check them, ask them, test them."),
     "sessions": ("gatebook.cli.sessions", "Sessions: what agents did."),
-    "ledger": ("gatebook.cli.ledger", "The book of evidence: verify it."),
+    "ledger": ("gatebook.cli.ledger", "The book of evidence: show its seal, verify it."),
+    "receipt": ("gatebook.cli.receipt", "Receipts: the proof that one entry is in the ledger."),
     "doctor": ("gatebook.cli.doctor", "Look for what is wrong or weak in this installation."),
 }
 

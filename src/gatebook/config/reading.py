@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from gatebook.model.errors import quoted
 from gatebook.model.target import Address, TlsMode
 
 MAX_CONFIG_BYTES = 4 << 20  # LIMIT: thousands of targets fit
-CLI_WRITER = "cli"  # the command line has a journal of its own
+# Journals of the command line and of the notary.
+TAKEN_WRITERS = {"cli": "the command line", "notary": "the notary"}
+ORIGIN = re.compile(r"[!-*,-~]{1,255}")  # printable ASCII without space and `+`: the name of a signed note's key
 
 
 def load_settings(path: Path) -> Settings:
@@ -64,8 +67,14 @@ def parse_settings(content: bytes, path: Path) -> Settings:
 def _check_gate(settings: Settings, place: Place) -> None:
     gate = settings.gate
     here = place.below("gate")
-    if gate.name == CLI_WRITER:
-        raise here.below("name").fault("is the name of the journal of the command line", "take another")
+    if gate.name in TAKEN_WRITERS:
+        raise here.below("name").fault(f"is the name of the journal of {TAKEN_WRITERS[gate.name]}", "take another")
+    if ORIGIN.fullmatch(settings.ledger_origin) is None:
+        raise (
+            place.below("ledger")
+            .below("origin")
+            .fault("is no name of a ledger", "use at most 255 ASCII characters without space and `+`")
+        )
     if gate.insecure_plaintext and not Address(gate.host, gate.port).is_local:
         raise here.below("insecure_plaintext").fault(
             "is for loopback only", "listen on `127.0.0.1`, or give the gate a certificate"

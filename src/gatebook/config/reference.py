@@ -16,6 +16,7 @@ from gatebook.config.settings import (
     EvidenceSettings,
     GateSettings,
     IssuerSettings,
+    LedgerSettings,
     LimitSettings,
     PolicySettings,
     RoleSettings,
@@ -35,6 +36,7 @@ the form `env:NAME` or `file:PATH` says where the secret is, and it is read when
 _TABLES: tuple[tuple[str, type[Any]], ...] = (
     ("[gate]", GateSettings),
     ("[evidence]", EvidenceSettings),
+    ("[ledger]", LedgerSettings),
     ("[policy]", PolicySettings),
     ("[limits]", LimitSettings),
     ("[[target]]", TargetSettings),

@@ -107,6 +107,26 @@ class EvidenceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSettings:
+    """The ledger, into which the notary seals all journals, with a signed checkpoint for outsiders.
+
+    What it is, and how others verify it: [ledger](../spec/ledger.md).
+    """
+
+    origin: str = setting(
+        values.text,
+        "Name of the ledger in its checkpoints, and of the notary's key; best a host name of yours, and a path. "
+        "It cannot be changed later. Absent: `public_host` and the gate's `name`, with a slash between.",
+        default="",
+    )
+    notary: str = setting(
+        values.choice("serve", "apart"),
+        "Whether `gatebook serve` starts the notary, or somebody else does (`gatebook notary`), best as another user.",
+        default="serve",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySettings:
     """Who may do what."""
 
@@ -325,6 +345,7 @@ class Settings:
 
     gate: GateSettings = setting(values.table(GateSettings), "")
     evidence: EvidenceSettings = setting(values.table(EvidenceSettings), "")
+    ledger: LedgerSettings = setting(values.table(LedgerSettings), "", default=LedgerSettings())
     policy: PolicySettings = setting(values.table(PolicySettings), "")
     limits: LimitSettings = setting(values.table(LimitSettings), "", default=LimitSettings())
     targets: tuple[TargetSettings, ...] = setting(values.tables(TargetSettings), "", default=())
@@ -357,3 +378,18 @@ class Settings:
     def recordings_path(self) -> Path:
         """Folder of the recordings."""
         return self.gate.data / "recordings"
+
+    @property
+    def ledger_path(self) -> Path:
+        """Folder of the ledger, as outsiders read it."""
+        return self.gate.data / "ledger"
+
+    @property
+    def notary_path(self) -> Path:
+        """Folder of the notary: its key and state."""
+        return self.gate.data / "notary"
+
+    @property
+    def ledger_origin(self) -> str:
+        """Name of the ledger and of the notary's key."""
+        return self.ledger.origin or f"{self.gate.public_host}/{self.gate.name}"

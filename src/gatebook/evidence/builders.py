@@ -49,6 +49,16 @@ def gateway_reload(stamp: Stamp, *, changed: Sequence[str], refused: str = "", h
     return _leaf(stamp, "gateway.reload", members)
 
 
+def notary_start(stamp: Stamp, *, version: str, origin: str, key: str, size: int) -> bytes:
+    """Say that the notary seals from now on: its verifier key, and how many entries it has sealed."""
+    return _leaf(stamp, "notary.start", {"version": version, "origin": origin, "key": key, "size": size})
+
+
+def notary_stop(stamp: Stamp, *, cause: str, size: int) -> bytes:
+    """Say that the notary stops; what comes behind this entry, it seals when it starts again."""
+    return _leaf(stamp, "notary.stop", {"cause": cause, "size": size})
+
+
 def heartbeat(stamp: Stamp, *, sessions: int, entries: int, clock_synchronised: bool) -> bytes:
     """Say that the gate lives and how many entries its journal has."""
     clock = "synchronised" if clock_synchronised else "unknown"

@@ -74,6 +74,8 @@ EVENTS: tuple[EventKind, ...] = (
     EventKind("target.added", "CLI", _names("target by config")),
     EventKind("person.added", "CLI", _names("person admin by")),
     EventKind("person.disabled", "CLI", _names("person by")),
+    EventKind("notary.start", "notary", _names("origin key size version")),
+    EventKind("notary.stop", "notary", _names("cause size")),
     EventKind("evidence.viewed", "CLI", _names("by session purpose form")),
 )
 BY_NAME = {kind.name: kind for kind in EVENTS}

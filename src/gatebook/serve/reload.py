@@ -41,6 +41,7 @@ FIXED: Final[Mapping[str, frozenset[str]]] = {
             *("login", "oauth_issuer", "oauth_scope"),
         }
     ),
+    "ledger": frozenset({"origin", "notary"}),
     "evidence": frozenset({"recording_key", "segment_bytes", "queue_bytes"}),
     "limits": frozenset({"decision_ms"}),
 }

@@ -6,13 +6,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gatebook.evidence.checkpoint import Checkpoint, open_checkpoint
 from gatebook.evidence.completeness import Finding
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.journal_format import Header, Position
+from gatebook.evidence.note import Verifier
 from gatebook.evidence.private import PrivateParts
 from gatebook.evidence.recording import ChunkOpener
+from gatebook.evidence.tree import consistency_proof, verify_consistency
 from gatebook.evidence.verify import ExpectedRecording, JournalCheck, Report, check_recording
+from gatebook.evidence.verify_ledger import Chain, LedgerCheck, SealedJournal
 from gatebook.vault.journal import JournalReader, list_journals, writer_lives
+from gatebook.vault.ledger import LedgerFolder
+from gatebook.vault.notary import STATE, Folders
 from gatebook.vault.recordings import Recordings
 
 CACHED_KEYS = 256  # sessions whose private parts come interleaved
@@ -35,24 +41,76 @@ class _Watch:
         self.report.fault(subject, fault)
 
 
-def verify_data(journals: Path, recordings: Recordings) -> Report:
-    """Verify all journals and recordings below a data folder. Only reads; a gate may be running."""
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What a verifier brings along: the notary's key, and an older checkpoint that must be in the ledger's past."""
+
+    key: str = ""
+    since: bytes = b""
+
+
+NOTHING = Trust()
+
+
+def verify_ledger(folder: Path, report: Report, trust: Trust) -> dict[str, Chain]:
+    """Verify the files of a ledger; return what it has of each writer. What is wrong is in the report."""
+    ledger = LedgerFolder(folder)
+    try:
+        verifier = Verifier.parse(trust.key or ledger.read_vkey())
+        checkpoint = open_checkpoint(ledger.read_checkpoint(), verifier)
+    except EvidenceFault as fault:
+        report.fault("checkpoint", fault)
+        return {}
+    report.checked["checkpoints"] += 1
+    check = LedgerCheck(ledger, checkpoint, report)
+    check.check()
+    if trust.since:
+        _check_past(ledger, verifier, checkpoint, report, trust.since)
+    return check.chains
+
+
+def _check_past(ledger: LedgerFolder, verifier: Verifier, checkpoint: Checkpoint, report: Report, since: bytes) -> None:
+    try:
+        older = open_checkpoint(since, verifier)
+        if older.size > checkpoint.size:
+            words = f"the older checkpoint is of {older.size} entries, and this one of {checkpoint.size}"
+            report.add([Finding("ledger_fork", "checkpoint", words)])
+            return
+        proof = consistency_proof(ledger, older.size, checkpoint.size)
+        verify_consistency(older.size, older.root, checkpoint.size, checkpoint.root, proof)
+        report.checked["older checkpoints"] += 1
+    except EvidenceFault as fault:
+        report.add([Finding("ledger_fork", "checkpoint", f"the older checkpoint is not its past: {fault.message}")])
+
+
+def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING) -> Report:
+    """Verify ledger, journals and recordings of a data folder. Only reads; a gate may be running."""
     report = Report()
+    # First: what is sealed now is in the journals that are read afterwards.
+    is_sealed = LedgerFolder(folders.ledger).exists() or (folders.notary / STATE).exists() or trust != NOTHING
+    chains = verify_ledger(folders.ledger, report, trust) if is_sealed else {}
     keys = _Keys(recordings, report)
     known: set[str] = set()
     living = False
-    for folder in list_journals(journals):
+    for folder in list_journals(folders.journals):
         lives = writer_lives(folder)
         living = living or lives
         check = JournalCheck(folder.name, report, keys.parts_of)
+        sealed_part = SealedJournal(folder.name, chains.pop(folder.name, None), report) if is_sealed else None
         for record in JournalReader(folder, _Watch(check, report)).read():
+            if sealed_part is not None:
+                sealed_part.add(record.leaf)
             sealed = check.record(record)
             if sealed is not None:
                 known.add(sealed.session)
                 _verify_recording(report, recordings, keys, sealed, lives=lives)
+        if sealed_part is not None:
+            sealed_part.finish()
         for unsealed in check.finish(writer_lives=lives):
             known.add(unsealed.session)
             _verify_recording(report, recordings, keys, unsealed, lives=lives)
+    for writer in sorted(chains):
+        report.add([Finding("journal_missing", writer, "the ledger has entries of it, but the journal is gone")])
     for session in recordings.list_sessions():
         if session not in known and not living:  # a living gate may just have made it
             report.add([Finding("recording_unknown", session, "no journal knows of this recording")])

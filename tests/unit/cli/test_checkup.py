@@ -38,6 +38,7 @@ def test_finds_nothing_wrong_in_a_fresh_installation(gate: Installation) -> None
         "recording key",
         "key separation",
         "root key",
+        "notary",
         "certificate",
         "disk",
         "clock",

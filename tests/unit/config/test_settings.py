@@ -12,6 +12,7 @@ from gatebook.config import settings
 CLASSES = [
     settings.GateSettings,
     settings.EvidenceSettings,
+    settings.LedgerSettings,
     settings.PolicySettings,
     settings.LimitSettings,
     settings.AccountSettings,

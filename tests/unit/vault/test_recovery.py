@@ -22,6 +22,7 @@ from support.evidence import (
     sealed_leaf,
     start,
 )
+from support.notary import folders
 
 from gatebook.evidence.entry import Leaf, decode_leaf
 from gatebook.vault.journal import Faults, JournalReader, JournalWriter
@@ -59,7 +60,7 @@ def test_tells_what_was_lost_and_seals_the_recording(tmp_path: Path) -> None:
         "open": [f"{SESSION}.2"],
     }
     assert path.stat().st_size == 80 + len(FIRST) + len(SECOND)
-    report = verify_data(tmp_path / "journal", recordings(tmp_path / "recordings"))
+    report = verify_data(folders(tmp_path), recordings(tmp_path / "recordings"))
     assert report.ok
     assert {finding.name for finding in report.accounted} == {"session_lost", "intent_without_outcome"}
 
@@ -91,7 +92,7 @@ def test_seals_a_recording_that_was_never_begun(tmp_path: Path, content: bytes |
         put_recording(tmp_path / "recordings", content)
     events = [one["event"] for one in recover(tmp_path)]
     assert [event for event in events if event != "failure"] == ["recording.sealed", "session.lost"]
-    assert verify_data(tmp_path / "journal", recordings(tmp_path / "recordings")).ok
+    assert verify_data(folders(tmp_path), recordings(tmp_path / "recordings")).ok
 
 
 def test_cuts_a_chunk_that_does_not_authenticate(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_hides_nothing_where_chunks_that_were_entered_are_gone(tmp_path: Path) -
     put_journal(tmp_path / "journal", CRASHED, padding=65_536)
     put_recording(tmp_path / "recordings", recording_header())
     assert [one["event"] for one in recover(tmp_path)] == ["session.lost"]
-    report = verify_data(tmp_path / "journal", recordings(tmp_path / "recordings"))
+    report = verify_data(folders(tmp_path), recordings(tmp_path / "recordings"))
     assert {finding.name for finding in report.findings} == {"recording_cut", "recording_unsealed"}
 
 

@@ -23,6 +23,7 @@ from support.evidence import (
     sealed_leaf,
     start,
 )
+from support.notary import folders
 
 from gatebook.evidence.verify import Report
 from gatebook.vault.recordings import Recordings
@@ -42,7 +43,7 @@ def build(root: Path) -> Path:
 
 
 def verify(root: Path) -> Report:
-    return verify_data(root / "journal", recordings(root / "recordings"))
+    return verify_data(folders(root), recordings(root / "recordings"))
 
 
 def names(report: Report) -> set[str]:
@@ -67,7 +68,7 @@ def test_finds_nothing_in_a_whole_book(tmp_path: Path) -> None:
 
 def test_needs_no_key(tmp_path: Path) -> None:
     build(tmp_path)
-    report = verify_data(tmp_path / "journal", Recordings(tmp_path / "recordings"))
+    report = verify_data(folders(tmp_path), Recordings(tmp_path / "recordings"))
     assert report.ok
     assert report.checked["chunks"] == 2
     assert "chunks opened" not in report.checked

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`gatebook notary`: seal the journals into the signed ledger."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from gatebook.cli.common import config_option, folders_of, load, now
+from gatebook.cli.output import print_error, say
+from gatebook.model.errors import OperatorFault
+
+EXIT_TAMPERED = 3
+SEED_BYTES = 32
+
+
+@click.command("notary")
+@click.option("--until-input-ends", is_flag=True, hidden=True, help="Stop when standard input is closed.")
+@config_option
+def command(*, until_input_ends: bool, config: Path) -> None:
+    """Seal the journals into the signed ledger.
+
+    `gatebook serve` starts a notary by itself, unless the configuration says `ledger.notary = "apart"`. It stops on
+    SIGINT or SIGTERM. The exit status is 3 where the journals or the ledger are not what it sealed: then nothing is
+    signed any more, and `gatebook ledger verify` names what is wrong.
+    """
+    from gatebook.vault.sealer import run_notary  # noqa: PLC0415  cryptography, only here
+    from gatebook.vault.sealing import Tampered  # noqa: PLC0415  as above
+
+    settings = load(config)
+    folders = folders_of(settings)
+
+    def opened(key: str) -> None:
+        say(f"the notary seals into {folders.ledger}; keep a copy of its key elsewhere: {key}")
+
+    try:
+        run_notary(
+            folders,
+            origin=settings.ledger_origin,
+            seed=secrets.token_bytes(SEED_BYTES),
+            now=now,
+            wait=_Stop(until_input_ends=until_input_ends).wait,
+            opened=opened,
+        )
+    except Tampered as fault:
+        print_error(f"{fault.finding}: {fault.message}", "nothing is sealed any more; see `gatebook ledger verify`")
+        sys.exit(EXIT_TAMPERED)
+    except OSError as fault:
+        words = (fault.strerror or "unknown error").lower()
+        raise OperatorFault(f"the ledger cannot be written: {words}", "see the disk, then start again") from fault
+
+
+class _Stop:
+    """Waits for a signal, or for the end of standard input."""
+
+    def __init__(self, *, until_input_ends: bool) -> None:
+        self._watched, told = os.pipe()
+        os.set_blocking(told, False)
+        signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        self._input = [sys.stdin.fileno()] if until_input_ends else []
+
+    def wait(self, seconds: float) -> str:
+        """Wait; return why to stop, or nothing."""
+        ready, _, _ = select.select([self._watched, *self._input], [], [], seconds)
+        if self._watched in ready:
+            return "told to stop"
+        return "the gate is gone" if ready and not os.read(ready[0], 4096) else ""

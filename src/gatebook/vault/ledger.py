@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger as files: tiles, bundles and checkpoint, read by anybody and written by the notary alone.
+
+SPEC: docs/spec/ledger.md, "Folder". Everything that is written goes through a `Disk`, so that tests can make each step
+fail. What cannot be read raises LedgerFault; what cannot be written raises OSError.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from gatebook.evidence.faults import EvidenceFault
+from gatebook.evidence.tiles import entries_path, tile_path
+from gatebook.evidence.tree import Tile
+
+HASH_BYTES = 32
+TILE_WIDTH = 256
+FILE_MODE = 0o644
+SECRET_MODE = 0o600
+FOLDER_MODE = 0o755
+CHECKPOINT = "checkpoint"
+VKEY = "ledger.vkey"
+MAX_NOTE_BYTES = 1 << 20
+MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + 65_535)
+
+
+class LedgerFault(EvidenceFault):
+    """A file of the ledger is missing, cannot be read, or has another length than the tree asks for."""
+
+    code = "ledger"
+
+
+class Disk(Protocol):
+    """What the notary does to files, step by step. Each raises OSError where it fails; then nothing may be signed."""
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a file anew and sync it, making folders as needed; `sync_folders` makes its name last."""
+
+    def sync_folders(self) -> None:
+        """Sync the folders of what was written since the last call."""
+
+    def replace(self, path: Path, data: bytes, mode: int) -> None:
+        """Put a whole file in place of another at once, on disk when this returns."""
+
+    def sync_data(self, path: Path) -> None:
+        """Sync the content of a file that somebody else writes."""
+
+    def remove(self, path: Path) -> None:
+        """Remove a file that nobody needs any more; one that is gone is none."""
+
+
+class SystemDisk:
+    """The disk."""
+
+    def __init__(self) -> None:
+        self._folders: set[Path] = set()
+
+    def write(self, path: Path, data: bytes) -> None:
+        """See `Disk`."""
+        self._make(path.parent)
+        _write_synced(path, data, FILE_MODE)
+        self._folders.add(path.parent)
+
+    def sync_folders(self) -> None:
+        """See `Disk`."""
+        while self._folders:
+            folder = next(iter(self._folders))
+            _sync_folder(folder)
+            self._folders.discard(folder)
+
+    def replace(self, path: Path, data: bytes, mode: int) -> None:
+        """See `Disk`."""
+        beside = path.with_name(f"{path.name}.new")
+        _write_synced(beside, data, mode)
+        beside.replace(path)
+        _sync_folder(path.parent)
+
+    def sync_data(self, path: Path) -> None:
+        """See `Disk`."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def remove(self, path: Path) -> None:
+        """See `Disk`."""
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+
+    def _make(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        self._make(folder.parent)
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        self._folders.add(folder.parent)
+
+
+class LedgerFolder:
+    """The files of one ledger. Reads tiles for the functions of `evidence.tree`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def exists(self) -> bool:
+        """Whether anything was ever published here."""
+        return (self.path / CHECKPOINT).exists()
+
+    def read(self, level: int, index: int, width: int) -> bytes:
+        """Return the first `width` hashes of a tile. LedgerFault `tile_missing` if they are not all there."""
+        return self._of_width(
+            self.path / tile_path(level, index), self.path / tile_path(level, index, width), width * HASH_BYTES
+        )
+
+    def read_bundle(self, index: int, width: int) -> bytes:
+        """Return the first `width` entries of a bundle. LedgerFault `tile_missing` if they are not all there."""
+        partial = self.path / entries_path(index, width)
+        path = partial if partial.exists() else self.path / entries_path(index)
+        data = _read(path, MAX_BUNDLE_BYTES, "tile_missing")
+        end = 0
+        for _ in range(width):
+            end += 2 + int.from_bytes(data[end : end + 2])
+        if end > len(data):
+            raise LedgerFault("tile_missing", f"{_short(path)} has fewer entries than the tree asks for")
+        return data[:end]
+
+    def read_checkpoint(self) -> bytes:
+        """Return the published checkpoint. LedgerFault `checkpoint_missing`."""
+        return _read(self.path / CHECKPOINT, MAX_NOTE_BYTES, "checkpoint_missing")
+
+    def read_vkey(self) -> str:
+        """Return the published verifier key. LedgerFault `checkpoint_key`."""
+        data = _read(self.path / VKEY, MAX_NOTE_BYTES, "checkpoint_key")
+        return data.decode("utf-8", "replace").strip()
+
+    def write_tiles(self, disk: Disk, tiles: Iterable[Tile]) -> None:
+        """Write tiles, full or partial."""
+        for tile in tiles:
+            disk.write(self.path / tile_path(tile.level, tile.index, tile.width), tile.hashes)
+
+    def write_bundle(self, disk: Disk, index: int, width: int, bundle: bytes) -> None:
+        """Write an entry bundle."""
+        disk.write(self.path / entries_path(index, width), bundle)
+
+    def drop_partials(self, disk: Disk, path: str) -> None:
+        """Remove the partial forms of a tile or bundle whose full form is published; `path` is the full one's."""
+        folder = self.path / f"{path}.p"
+        if not folder.is_dir():
+            return
+        for partial in folder.iterdir():
+            disk.remove(partial)
+        with contextlib.suppress(OSError):  # an empty folder more harms nobody
+            folder.rmdir()
+
+    def _of_width(self, whole: Path, partial: Path, size: int) -> bytes:
+        path = whole if whole.exists() else partial
+        data = _read(path, TILE_WIDTH * HASH_BYTES, "tile_missing")
+        if len(data) < size:
+            raise LedgerFault("tile_missing", f"{_short(path)} has fewer hashes than the tree asks for")
+        return data[:size]
+
+
+def _read(path: Path, limit: int, finding: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as fault:
+        words = (fault.strerror or "unknown error").lower()
+        raise LedgerFault(finding, f"{_short(path)} cannot be read: {words}") from fault
+    if len(data) > limit:
+        raise LedgerFault(finding, f"{_short(path)} is longer than it can be")
+    return data
+
+
+def _short(path: Path) -> str:
+    """Return a path from the ledger's own folder on, where it can be told."""
+    parts = path.parts
+    return "/".join(parts[parts.index("tile") :]) if "tile" in parts else path.name
+
+
+def _write_synced(path: Path, data: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The notary: seals the journals of all writers into one ledger and signs a checkpoint of it.
+
+SPEC: docs/spec/ledger.md, "Notary". One process per data folder. Whatever goes wrong ends it: a disk that fails by
+OSError, evidence that is not what was sealed by Tampered. It starts again from what is on disk, by the same code.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from gatebook.evidence.checkpoint import Checkpoint, open_checkpoint, sign
+from gatebook.evidence.faults import EvidenceFault
+from gatebook.evidence.journal_format import segment_name
+from gatebook.evidence.note import Signer
+from gatebook.evidence.sealed import Place, Sealed, decode_sealed
+from gatebook.evidence.tiles import entries_path, tile_path
+from gatebook.evidence.tree import EMPTY_ROOT, Frontier, Tile
+from gatebook.model.errors import OperatorFault, quoted
+from gatebook.vault.journal import list_journals, list_segments, writer_lives
+from gatebook.vault.ledger import CHECKPOINT, FILE_MODE, SECRET_MODE, TILE_WIDTH, VKEY, Disk, LedgerFolder
+from gatebook.vault.sealing import JournalTail, Tampered, audit, audit_last_segment
+
+BATCH_ENTRIES = 1 << 17  # LIMIT: sealed under one checkpoint; more waits for the next
+TORN_PASSES = 8  # passes that a record may stay unfinished while its writer lives
+_KEY = "key"
+STATE = "state"
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where a notary reads and writes."""
+
+    journals: Path
+    ledger: Path
+    notary: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """What one pass did: entries sealed, and the size of the tree now."""
+
+    entries: int
+    size: int
+
+
+class NotaryBusy(OperatorFault):
+    """Another notary seals this data folder."""
+
+    code = "notary"
+
+
+class Notary:
+    """One notary. `close` gives its lock back."""
+
+    def __init__(self, disk: Disk, lock: BinaryIO, folders: Folders, signer: Signer, sealed: Sealed) -> None:
+        self._disk = disk
+        self._lock = lock
+        self._folders = folders
+        self._signer = signer
+        self._ledger = LedgerFolder(folders.ledger)
+        self._sealed = sealed
+        self._bundle = b""
+        self._torn: dict[str, int] = {}
+
+    @property
+    def vkey(self) -> str:
+        """The key with which its checkpoints are verified."""
+        return self._signer.verifier.text()
+
+    @property
+    def size(self) -> int:
+        """Entries sealed."""
+        return self._sealed.size
+
+    @classmethod
+    def open(cls, folders: Folders, origin: str, seed: bytes, disk: Disk) -> Notary:
+        """Take the lock, read key and state, and publish what was signed and not published.
+
+        `seed` becomes the key where there is none and nothing was ever sealed. NotaryBusy where another notary runs,
+        Tampered where state, checkpoint and tiles contradict each other, OSError.
+        """
+        folders.notary.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = _take_lock(folders.notary / "lock")
+        try:
+            return cls._open(folders, origin, seed, disk, lock)
+        except BaseException:
+            lock.close()
+            raise
+
+    @classmethod
+    def _open(cls, folders: Folders, origin: str, seed: bytes, disk: Disk, lock: BinaryIO) -> Notary:
+        sealed = _read_state(folders)
+        signer = _read_key(folders, origin, seed, disk, is_new=sealed is None)
+        ledger = LedgerFolder(folders.ledger)
+        folders.ledger.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if sealed is None:
+            if ledger.exists():
+                raise Tampered("notary_state", "there is a ledger, but the notary's state is gone")
+            checkpoint = sign(Checkpoint(origin, 0, EMPTY_ROOT), signer)
+            sealed = Sealed(0, EMPTY_ROOT, checkpoint, {})
+            disk.replace(folders.notary / STATE, sealed.encode(), SECRET_MODE)
+        notary = cls(disk, lock, folders, signer, sealed)
+        notary._check_published()
+        for writer, place in sealed.writers.items():
+            audit_last_segment(folders.journals / writer, place)
+        notary._load_bundle()
+        disk.replace(folders.ledger / VKEY, f"{notary.vkey}\n".encode(), FILE_MODE)
+        disk.replace(folders.ledger / CHECKPOINT, sealed.checkpoint, FILE_MODE)
+        return notary
+
+    def seal(self) -> Sealing:
+        """Seal what was written since, at most `BATCH_ENTRIES`. Tampered, OSError: nothing was signed then."""
+        frontier = Frontier.load(self._ledger, self._sealed.size)
+        writers = dict(self._sealed.writers)
+        done: list[str] = []
+        for folder in list_journals(self._folders.journals):
+            place = writers.pop(folder.name, Place())
+            tail = JournalTail(folder, place)
+            if not tail.is_there():
+                raise Tampered("journal_changed", f"{folder.name}/{place.segment}: what was sealed is cut or gone")
+            self._take(tail, frontier, done, BATCH_ENTRIES - (frontier.size - self._sealed.size))
+            if tail.place != place:
+                self._sync(folder, place, tail.place)
+            writers[folder.name] = tail.place
+            self._watch_torn(tail)
+        missing = self._sealed.writers.keys() - {folder.name for folder in list_journals(self._folders.journals)}
+        if missing:
+            raise Tampered("journal_changed", f"{min(missing)}: the journal is gone")
+        entries = frontier.size - self._sealed.size
+        if entries:
+            self._sign(frontier, writers, done)
+        return Sealing(entries, self._sealed.size)
+
+    def audit(self) -> Iterator[None]:
+        """Read again all that is sealed; yields now and then. Tampered if a byte of it is another."""
+        for writer, place in sorted(self._sealed.writers.items()):
+            yield from audit(self._folders.journals / writer, place)
+
+    def close(self) -> None:
+        """Give the lock back."""
+        self._lock.close()
+
+    def _take(self, tail: JournalTail, frontier: Frontier, done: list[str], room: int) -> None:
+        """Write what a journal has, tile by tile, into the frontier; `done` gets the full tiles' paths."""
+        while room > 0 and (piece := tail.take(min(room, TILE_WIDTH - frontier.size % TILE_WIDTH))) is not None:
+            room -= piece.count
+            self._bundle += piece.bundle
+            full = list(frontier.append(piece.hashes))
+            if full:
+                index = frontier.size // TILE_WIDTH - 1
+                self._ledger.write_bundle(self._disk, index, TILE_WIDTH, self._bundle)
+                self._ledger.write_tiles(self._disk, full)
+                done += [entries_path(index), *(tile_path(tile.level, tile.index) for tile in full)]
+                self._bundle = b""
+
+    def _sync(self, folder: Path, before: Place, after: Place) -> None:
+        """Sync each segment that was read."""
+        for first in list_segments(folder):
+            if before.segment <= first <= after.segment:
+                self._disk.sync_data(folder / segment_name(first))
+
+    def _sign(self, frontier: Frontier, writers: Mapping[str, Place], done: list[str]) -> None:
+        partials: list[Tile] = list(frontier.partials())
+        self._ledger.write_tiles(self._disk, partials)
+        width = frontier.size % TILE_WIDTH
+        if width:
+            self._ledger.write_bundle(self._disk, frontier.size // TILE_WIDTH, width, self._bundle)
+        self._disk.sync_folders()
+        root = frontier.root()
+        checkpoint = sign(Checkpoint(self._signer.verifier.name, frontier.size, root), self._signer)
+        sealed = Sealed(frontier.size, root, checkpoint, dict(writers))
+        self._disk.replace(self._folders.notary / STATE, sealed.encode(), SECRET_MODE)
+        # Killed before this line the checkpoint never was; behind it, it is published at the next start.
+        self._sealed = sealed
+        self._disk.replace(self._folders.ledger / CHECKPOINT, checkpoint, FILE_MODE)
+        for path in done:
+            self._ledger.drop_partials(self._disk, path)
+
+    def _watch_torn(self, tail: JournalTail) -> None:
+        """Stop where bytes behind the sealed place stay no record: a writer that lives finishes in milliseconds."""
+        name = tail.folder.name
+        if not tail.torn or not writer_lives(tail.folder):  # what a crash left, the writer's next start sets aside
+            self._torn.pop(name, None)
+            return
+        self._torn[name] = self._torn.get(name, 0) + 1
+        if self._torn[name] >= TORN_PASSES:
+            raise Tampered("journal_torn", f"{name}/{tail.place.number}: {tail.torn}")
+
+    def _check_published(self) -> None:
+        """The tiles must give the state's root, and nothing newer or else may be published."""
+        sealed, verifier = self._sealed, self._signer.verifier
+        try:
+            ours = open_checkpoint(sealed.checkpoint, verifier)
+            root = Frontier.load(self._ledger, sealed.size).root()
+            note = self._ledger.read_checkpoint() if self._ledger.exists() else sealed.checkpoint
+            published = open_checkpoint(note, verifier)
+        except EvidenceFault as fault:
+            raise Tampered(fault.finding, fault.message, fault.hint) from fault
+        if (ours.size, ours.root) != (sealed.size, sealed.root):
+            raise Tampered("notary_state", "the notary's state is not what its checkpoint says")
+        if root != sealed.root:
+            raise Tampered("ledger_root", "the tiles do not give the root that was signed")
+        if note != sealed.checkpoint and published.size >= sealed.size:
+            raise Tampered("checkpoint_unknown", "a checkpoint is published that the notary's state is behind")
+
+    def _load_bundle(self) -> None:
+        width = self._sealed.size % TILE_WIDTH
+        if width:
+            self._bundle = self._ledger.read_bundle(self._sealed.size // TILE_WIDTH, width)
+
+
+def _take_lock(path: Path) -> BinaryIO:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
+    file = os.fdopen(descriptor, "r+b")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as fault:
+        file.close()
+        raise NotaryBusy(
+            f"another notary seals this data folder ({quoted(str(path.parent))})", "let it, or stop it first"
+        ) from fault
+    return file
+
+
+def _read_state(folders: Folders) -> Sealed | None:
+    try:
+        data = (folders.notary / STATE).read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        return decode_sealed(data)
+    except EvidenceFault as fault:
+        raise Tampered(fault.finding, fault.message) from fault
+
+
+def _read_key(folders: Folders, origin: str, seed: bytes, disk: Disk, *, is_new: bool) -> Signer:
+    path = folders.notary / _KEY
+    try:
+        text = path.read_text("utf-8").strip()
+    except FileNotFoundError as fault:
+        if not is_new:
+            hint = "put it back from where it is kept; without it the ledger cannot go on"
+            raise OperatorFault(f"the notary's key {quoted(str(path))} is gone", hint) from fault
+        signer = Signer.make(origin, seed)
+        disk.replace(path, f"{signer.text()}\n".encode(), SECRET_MODE)
+        return signer
+    signer = Signer.parse(text)
+    if signer.verifier.name != origin:
+        raise OperatorFault(
+            f"the ledger's origin is {quoted(signer.verifier.name)}, not {quoted(origin)}",
+            "set `ledger.origin` to what it was: another origin is another ledger",
+        )
+    return signer

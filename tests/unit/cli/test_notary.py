@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`gatebook notary`, `ledger show` and `receipt`: what they print, and the exit status of each end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from support.installation import Installation
+from support.notary import write_entries
+
+READY_S = 20.0
+
+
+def start(gate: Installation) -> subprocess.Popen[str]:
+    """Start a notary that stops when its standard input ends; it has opened when this returns."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gatebook", "notary", "--until-input-ends", "--config", str(gate.config)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert line.startswith("the notary seals into"), line
+    return process
+
+
+def finish(process: subprocess.Popen[str]) -> int:
+    with process:
+        assert process.stdin is not None
+        process.stdin.close()
+        return process.wait(READY_S)
+
+
+def sealed(gate: Installation) -> None:
+    write_entries(gate.settings.gate.data, "gate", 5)
+    assert finish(start(gate)) == 0
+
+
+def test_a_notary_seals_until_its_input_ends(gate: Installation) -> None:
+    sealed(gate)
+    told = gate.run("ledger", "show", "--json").json
+    entries = len(gate.entries("gate")) + len(gate.entries("notary")) + len(gate.entries())
+    assert (told["size"], told["not_sealed"], told["notary_lives"]) == (entries, {}, False)
+    assert told["origin"] == "localhost/gate"
+    assert [entry["event"] for entry in gate.entries("notary")] == ["notary.start", "notary.stop"]
+    assert gate.entries("notary")[0]["key"] == told["key"]
+    assert gate.run("ledger", "verify").out.splitlines()[-1] == "the book is whole"
+
+
+def test_what_is_not_sealed_yet_is_shown(gate: Installation) -> None:
+    sealed(gate)
+    write_entries(gate.settings.gate.data, "gate", 2, first=5)
+    told = gate.run("ledger", "show")
+    assert "not sealed yet: gate  2" in told.out
+    assert gate.run("ledger", "verify", "--json").json["checked"]["entries_not_sealed_yet"] == 2
+
+
+def test_before_anything_is_sealed_it_says_so(gate: Installation) -> None:
+    told = gate.run("ledger", "show")
+    assert told.status == 1
+    assert told.err.startswith("error: ledger.vkey cannot be read")
+
+
+def test_key_and_state_are_for_their_owner_only_and_the_ledger_is_for_all(gate: Installation) -> None:
+    sealed(gate)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in gate.settings.notary_path.iterdir()}
+    assert modes == {"key": 0o600, "state": 0o600, "lock": 0o600}
+    for path in gate.settings.ledger_path.rglob("*"):
+        assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path
+
+
+def test_evidence_that_changed_ends_it_with_three_and_an_entry(gate: Installation) -> None:
+    sealed(gate)
+    (segment,) = list((gate.settings.journal_path / "gate").glob("*.seg"))
+    os.truncate(segment, 200)
+    process = subprocess.run(
+        [sys.executable, "-m", "gatebook", "notary", "--config", str(gate.config)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=READY_S,
+    )
+    assert process.returncode == 3
+    assert "error: journal_changed: gate/1" in process.stderr
+    failure = gate.entries("notary")[-1]
+    assert (failure["event"], failure["action"]) == ("failure", "nothing is sealed any more")
+
+
+def test_another_origin_is_another_ledger(gate: Installation) -> None:
+    sealed(gate)
+    gate.config.write_text(gate.config.read_text() + '\n[ledger]\norigin = "other.example/x"\n')
+    told = gate.run("notary")
+    assert told.status == 1
+    assert "the ledger's origin is `localhost/gate`" in told.err
+
+
+def test_a_receipt_is_made_and_verified(gate: Installation, tmp_path: Path) -> None:
+    sealed(gate)
+    file = tmp_path / "entry.tlog-proof"
+    assert gate.run("receipt", "make", "2", "-o", str(file)).status == 0
+    key = gate.run("ledger", "show", "--json").json["key"]
+    assert file.read_text() == gate.run("receipt", "make", "2").out
+    good = _verify(file, key)
+    assert good.returncode == 0, good.stderr
+    assert "good, by the key of localhost/gate" in good.stdout
+    other = key.replace("localhost", "localhosu")
+    assert _verify(file, other).returncode == 1
+    file.write_text(file.read_text().replace("index 2", "index 3"))
+    assert "error: " in _verify(file, key).stderr
+
+
+def _verify(file: Path, key: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gatebook", "receipt", "verify", str(file), "--key", key]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_receipt_of_nothing_says_why(gate: Installation) -> None:
+    sealed(gate)
+    for wanted, words in (("999", "the first is 0"), ("s_x.1", "no such entry"), ("a b", "neither an entry's number")):
+        told = gate.run("receipt", "make", wanted)
+        assert told.status == 1
+        assert words in told.err
