@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Outside judges of the ledger: programs of others, built once from pinned sources where Go is there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+JUDGES = Path(__file__).parents[1] / "judges"
+BUILD = JUDGES / "ledger/build"
+FSCK = "github.com/transparency-dev/tessera/cmd/fsck@v1.0.4"
+
+
+def ledger_judge() -> Path:
+    """Build tests/judges/ledger. Skips where Go or its module cannot be had; fails where it does not build."""
+    _need_go()
+    source = JUDGES / "ledger"
+    _run_or_skip(["go", "mod", "download"], source)
+    built = subprocess.run(
+        ["go", "build", "-trimpath", "-buildvcs=false", "-o", BUILD / "ledger", "."],
+        cwd=source,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    return BUILD / "ledger"
+
+
+def fsck() -> Path:
+    """Install Tessera's fsck, which is nobody's of us. Skips where it cannot be had."""
+    _need_go()
+    program = BUILD / FSCK.rpartition("@")[2] / "fsck"
+    if not program.exists():
+        _run_or_skip(["go", "install", "-trimpath", FSCK], JUDGES, {"GOBIN": str(program.parent)})
+    return program
+
+
+def _need_go() -> None:
+    if shutil.which("go") is None:
+        pytest.skip("the judge is written in Go, and there is no `go` on the path")
+
+
+def _run_or_skip(command: list[str], folder: Path, more: dict[str, str] | None = None) -> None:
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | (more or {}), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+        pytest.skip(f"`{' '.join(command)}` failed: {words}")
