@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 from bulk import WAYS, open_bulk  # noqa: E402  tools are on the path now
 from idle import WANTED, idle_kib, possible  # noqa: E402
+from ledger import measure_ledger  # noqa: E402
 from measure import BenchFailed, Case, Sample, idle_session_kib, measure, peak_kib  # noqa: E402  tools are on the path now
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
@@ -42,7 +43,7 @@ SELECTS = {
     "busy": [Case("simple", 300, tls) for tls in (False, True)],
     "new": [Case("simple", 1, tls=False), Case("simple", 1, tls=False, flood=True)],
 }
-OTHERS = ("bulk", "memory", "idle")
+OTHERS = ("bulk", "memory", "ledger", "idle")
 # Beside the clients of a case: PgBouncer keeps connections for two seconds, the gate has one for the catalogue.
 CONNECTIONS = {"max_connections": "800"}
 PLAIN_WIDTH = 150
@@ -74,29 +75,40 @@ def main() -> int:
     cases = list(QUICK) if options.quick and not options.cases else [c for n in names for c in SELECTS.get(n, ())]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH, no_color=True, highlight=False)
+    figures: list[Figure] = []
+    shown: list[str] = []
+    fault: Exception | None = None
     try:
         with (
             throwaway_postgres(tls=True, settings=CONNECTIONS) as server,
             open_variants(server, verify=not options.no_verify) as (variants, missing),
         ):
+            shown += [variant.name for variant in variants]
             for words in missing:
                 console.print(words)
             _head(console, server, variants, cases, seconds=seconds, rounds=rounds)
             # first, while the processes are fresh: later they reuse what they freed
-            memory = [*_idle_sessions(variants)] if "memory" in names else []
-            samples = _measure(server, variants, cases, seconds, rounds)
-            figures = [*_figures(samples, cases, variants), *memory, *_peaks(variants)]
-            figures += [*_bulk(server, variants, rounds)] if "bulk" in names else []
-            figures += [*_many_idle(console)] if "idle" in names else []
-    except (PostgresMissing, BenchFailed, RuntimeError) as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return 1
+            if "memory" in names:
+                figures += _idle_sessions(variants)
+            figures += _figures(_measure(server, variants, cases, seconds, rounds), cases, variants)
+            figures += _peaks(variants)
+            if "bulk" in names:
+                figures += _bulk(server, variants, rounds)
+            if "ledger" in names:
+                figures += _ledger(server, seconds)
+            if "idle" in names:
+                figures += _many_idle(console)
+    except (PostgresMissing, BenchFailed, RuntimeError) as caught:
+        fault = caught  # what was measured before is shown
     except KeyboardInterrupt:
         return 130
-    _print(console, figures, [variant.name for variant in variants])
+    _print(console, figures, shown)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
         console.print(f"{len(figures)} figures are in {options.json}")
+    if fault is not None:
+        print(f"error: {fault}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -168,6 +180,11 @@ def _bulk(server: Postgres, variants: list[Variant], rounds: int) -> Iterable[Fi
                 name = f"1,000,000 rows, {way}, {'TLS' if tls else 'plain'}"
                 for variant in ways:
                     yield _figure(name, variant.name, "bulk", statistics.median(rates[variant.name]), "MB/s")
+
+
+def _ledger(server: Postgres, seconds: int) -> Iterable[Figure]:
+    for metric, value, unit in measure_ledger(server, seconds):
+        yield _figure("the ledger of 16 clients", "gatebook", metric, value, unit)
 
 
 def _many_idle(console: Console) -> Iterable[Figure]:

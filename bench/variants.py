@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from throwaway_certificate import write_certificates
-from throwaway_gate import Login, Target, make_gate, wait_for_port
+from throwaway_gate import Gate, Login, Target, make_gate, wait_for_port
 from throwaway_postgres import Postgres, find_owner, free_port
 
 ACCOUNT = "bench"
@@ -89,7 +89,8 @@ def open_variants(server: Postgres, *, verify: bool) -> Iterator[tuple[list[Vari
             variants.append(stack.enter_context(_pgbouncer(pgbouncer, server, folder / "pgbouncer")))
         else:
             missing.append("PgBouncer is not installed (Debian: apt-get install pgbouncer), so it is not measured")
-        variants.append(stack.enter_context(_gatebook(server, folder / "gate", verify=verify)))
+        variant, _ = stack.enter_context(open_gatebook(server, folder / "gate", verify=verify))
+        variants.append(variant)
         yield variants, missing
 
 
@@ -161,8 +162,8 @@ ignore_startup_parameters = extra_float_digits
 
 
 @contextmanager
-def _gatebook(server: Postgres, folder: Path, *, verify: bool) -> Iterator[Variant]:
-    """A gate with policy, journal and recording; plaintext is let in beside TLS, for the comparison only."""
+def open_gatebook(server: Postgres, folder: Path, *, verify: bool) -> Iterator[tuple[Variant, Gate]]:
+    """Open a gate with policy, journal and recording; plaintext is let in beside TLS, for the comparison only."""
     role = Login("bench", ACCOUNT, PASSWORD, ("bench-agents",))
     gate = make_gate(folder, Target("bench", DATABASE, server.port, (role,)), policies={"bench.cedar": POLICY})
     gate.set("gate", insecure_plaintext=True)
@@ -171,7 +172,7 @@ def _gatebook(server: Postgres, folder: Path, *, verify: bool) -> Iterator[Varia
     try:
         assert gate.process is not None
         conninfo = f"host=127.0.0.1 port={gate.port} user={key.agent} dbname=bench"
-        yield Variant("gatebook", conninfo, key.token, gate.root, gate.process.pid)
+        yield Variant("gatebook", conninfo, key.token, gate.root, gate.process.pid), gate
     finally:
         gate.stop()
     if verify:

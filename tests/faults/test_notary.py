@@ -64,7 +64,7 @@ def signed(root: Path) -> Iterator[bytes]:
 
 
 def test_the_table_breaks_every_kind_of_step(tmp_path: Path) -> None:
-    assert {*steps(tmp_path)} == {"write", "sync_folders", "replace", "sync_data", "remove"}
+    assert {*steps(tmp_path)} == {"write", "sync", "replace", "sync_data", "remove"}
 
 
 def test_au_09_a_disk_that_fails_at_any_step_never_makes_a_fork(tmp_path: Path) -> None:

@@ -69,8 +69,8 @@ class FailingDisk:
     def write(self, path: Path, data: bytes) -> None:
         self._step("write", lambda: self._disk.write(path, data))
 
-    def sync_folders(self) -> None:
-        self._step("sync_folders", self._disk.sync_folders)
+    def sync(self) -> None:
+        self._step("sync", self._disk.sync)
 
     def replace(self, path: Path, data: bytes, mode: int) -> None:
         self._step("replace", lambda: self._disk.replace(path, data, mode))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +26,8 @@ FOLDER_MODE = 0o755
 CHECKPOINT = "checkpoint"
 VKEY = "ledger.vkey"
 MAX_NOTE_BYTES = 1 << 20
+SYNC_THREADS = 8
+OPEN_FILES = 256  # LIMIT: written and not synced yet
 MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + 65_535)
 
 
@@ -38,10 +41,10 @@ class Disk(Protocol):
     """What the notary does to files, step by step. Each raises OSError where it fails; then nothing may be signed."""
 
     def write(self, path: Path, data: bytes) -> None:
-        """Write a file anew and sync it, making folders as needed; `sync_folders` makes its name last."""
+        """Write a file anew, making folders as needed; `sync` makes it last."""
 
-    def sync_folders(self) -> None:
-        """Sync the folders of what was written since the last call."""
+    def sync(self) -> None:
+        """Sync what was written since the last call, and its folders."""
 
     def replace(self, path: Path, data: bytes, mode: int) -> None:
         """Put a whole file in place of another at once, on disk when this returns."""
@@ -54,28 +57,43 @@ class Disk(Protocol):
 
 
 class SystemDisk:
-    """The disk."""
+    """The disk. Files are synced by several threads: the file system commits what comes together as one."""
 
     def __init__(self) -> None:
         self._folders: set[Path] = set()
+        self._written: list[int] = []
+        self._threads = ThreadPoolExecutor(SYNC_THREADS, "gatebook-sync")
 
     def write(self, path: Path, data: bytes) -> None:
         """See `Disk`."""
+        if len(self._written) >= OPEN_FILES:
+            self._sync_written()
         self._make(path.parent)
-        _write_synced(path, data, FILE_MODE)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+        self._written.append(descriptor)
+        _write(descriptor, data)
         self._folders.add(path.parent)
 
-    def sync_folders(self) -> None:
+    def sync(self) -> None:
         """See `Disk`."""
-        while self._folders:
-            folder = next(iter(self._folders))
-            _sync_folder(folder)
-            self._folders.discard(folder)
+        self._sync_written()
+        folders, self._folders = self._folders, set()
+        for done in [self._threads.submit(_sync_folder, folder) for folder in folders]:
+            done.result()
+
+    def _sync_written(self) -> None:
+        written, self._written = self._written, []
+        for done in [self._threads.submit(_sync_and_close, descriptor) for descriptor in written]:
+            done.result()
 
     def replace(self, path: Path, data: bytes, mode: int) -> None:
         """See `Disk`."""
         beside = path.with_name(f"{path.name}.new")
-        _write_synced(beside, data, mode)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        try:
+            _write(descriptor, data)
+        finally:
+            _sync_and_close(descriptor)
         beside.replace(path)
         _sync_folder(path.parent)
 
@@ -182,12 +200,14 @@ def _short(path: Path) -> str:
     return "/".join(parts[parts.index("tile") :]) if "tile" in parts else path.name
 
 
-def _write_synced(path: Path, data: bytes, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _sync_and_close(descriptor: int) -> None:
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -171,7 +171,7 @@ class Notary:
         width = frontier.size % TILE_WIDTH
         if width:
             self._ledger.write_bundle(self._disk, frontier.size // TILE_WIDTH, width, self._bundle)
-        self._disk.sync_folders()
+        self._disk.sync()
         root = frontier.root()
         checkpoint = sign(Checkpoint(self._signer.verifier.name, frontier.size, root), self._signer)
         sealed = Sealed(frontier.size, root, checkpoint, dict(writers))

@@ -19,7 +19,7 @@ WRITER = "notary"
 LOCK_WAIT_S = 10.0
 PASS_S = 0.5  # an entry is sealed one second after it was written at the latest
 AUDIT_S = 600.0  # between readings of all that is sealed
-AUDIT_STEP_S = 0.1  # LIMIT: how long a reading keeps the next sealing waiting
+AUDIT_STEP_S = 0.05  # LIMIT: how long a reading keeps the next sealing waiting
 
 
 def run_notary(

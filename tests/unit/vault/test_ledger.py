@@ -29,7 +29,7 @@ def test_a_tile_is_read_in_its_width_partial_or_full(ledger: LedgerFolder) -> No
     assert ledger.read(0, 0, 2) == HASHES
     whole = HASHES + bytes(254 * 32)
     ledger.write_tiles(disk, [Tile(0, 0, whole)])
-    disk.sync_folders()
+    disk.sync()
     assert (ledger.read(0, 0, 256), ledger.read(0, 0, 1)) == (whole, HASHES[:32])
 
 

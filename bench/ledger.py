@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger of a gate under load: how late the seal is, how fast it can be, how fast it is verified, what it takes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from measure import Case, measure
+from throwaway_gate import Gate
+from throwaway_postgres import Postgres, Programs
+from variants import Variant, open_gatebook
+
+from gatebook.evidence.tiles import decode_bundle
+from gatebook.vault.ledger import LedgerFolder, SystemDisk
+from gatebook.vault.notary import Folders, Notary
+
+CASE = Case("simple", 16, tls=False)
+EVERY = 64  # of entries, one is looked at for its way to the checkpoint
+POLL_S = 0.005
+SETTLE_S = 3.0
+Figures = Iterator[tuple[str, float, str]]
+
+
+@dataclass
+class Seals:
+    """The checkpoints as they were published: when, and of which size."""
+
+    path: Path
+    seen: list[tuple[float, int]] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def watch(self) -> None:
+        """Look until told to stop."""
+        while not self.path.exists():  # the notary is still starting
+            time.sleep(POLL_S)
+        while not self.stop.wait(POLL_S):
+            size = int(self.path.read_bytes().splitlines()[1])
+            if not self.seen or self.seen[-1][1] != size:
+                self.seen.append((time.time(), size))
+
+
+def measure_ledger(server: Postgres, seconds: int) -> Figures:
+    """Load a gate of its own, then seal and verify its book anew. Yields metric, value and unit."""
+    with (
+        tempfile.TemporaryDirectory(prefix="gbledger-", dir="/tmp") as folder,
+        open_gatebook(server, Path(folder) / "gate", verify=False) as (variant, gate),
+    ):
+        yield from _measure(server.programs, variant, gate, seconds)
+
+
+def _measure(programs: Programs, variant: Variant, gate: Gate, seconds: int) -> Figures:
+    seals = Seals(gate.data / "ledger" / "checkpoint")
+    watcher = threading.Thread(target=seals.watch)
+    watcher.start()
+    measure(programs, variant, CASE, seconds)
+    time.sleep(SETTLE_S)
+    seals.stop.set()
+    watcher.join()
+    ledger = LedgerFolder(seals.path.parent)
+    late = [*_late(ledger, seals)]
+    cuts = statistics.quantiles(late, n=100)
+    yield "from entry to checkpoint, p50", cuts[49] * 1000, "ms"
+    yield "from entry to checkpoint, p99", cuts[98] * 1000, "ms"
+    gate.stop()
+    entries = int(seals.path.read_bytes().splitlines()[1])
+    statements = _statements(gate)
+    for name, folders in (("journal", "journal"), ("ledger", "ledger"), ("recordings", "recordings")):
+        size = sum(path.stat().st_size for path in (gate.data / folders).rglob("*") if path.is_file())
+        yield f"size of a million statements, {name}", size / statements, "MB"
+    yield "sealing", _seal(gate), "entries/s"
+    began = time.monotonic()
+    gate.ask("ledger", "verify")
+    took = time.monotonic() - began
+    yield "verifying", entries / took, "entries/s"
+
+
+def _late(ledger: LedgerFolder, seals: Seals) -> Iterator[float]:
+    """Seconds from the time in an entry to the first checkpoint that has it."""
+    size = seals.seen[-1][1]
+    (_, first), published = seals.seen[0], iter(seals.seen)
+    at, until = next(published)
+    for index in range(first - first % EVERY + EVERY, size, EVERY):
+        while until <= index:
+            at, until = next(published)
+        bundle, width = index // 256, min(256, size - index // 256 * 256)
+        entry = decode_bundle(ledger.read_bundle(bundle, width), width)[index % 256]
+        yield at - datetime.fromisoformat(json.loads(entry)["time"]).timestamp()
+
+
+def _statements(gate: Gate) -> float:
+    """Operations of all sessions."""
+    return float(sum(int(str(session["operations"])) for session in gate.sessions()))
+
+
+def _seal(gate: Gate) -> float:
+    """Entries sealed in a second where nothing else is to do."""
+    folders = Folders(gate.data / "journal", gate.folder / "again", gate.folder / "again-notary")
+    for folder in (folders.ledger, folders.notary):
+        shutil.rmtree(folder, ignore_errors=True)
+    notary = Notary.open(folders, "bench.example/again", bytes(32), SystemDisk())
+    began = time.monotonic()
+    while notary.seal().entries:
+        pass
+    took = time.monotonic() - began
+    notary.close()
+    return notary.size / took
