@@ -7,6 +7,7 @@ import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,6 @@ pytestmark = [
 SIZES = (0, 1, 2, 255, 256, 257, 65_836)
 BIG = max(SIZES)
 ENTRIES = [entry(number) for number in range(BIG)]
-TILES = MemoryTiles(ENTRIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,14 @@ def fsck() -> Judge:
     return judge
 
 
+@cache
+def tiles() -> MemoryTiles:
+    return MemoryTiles(ENTRIES)
+
+
 def receipt(index: int, size: int) -> bytes:
-    note = sign(Checkpoint(ORIGIN, size, root_of(TILES, size)), SIGNER)
-    return Receipt(ENTRIES[index], index, tuple(inclusion_proof(TILES, index, size)), note).text()
+    note = sign(Checkpoint(ORIGIN, size, root_of(tiles(), size)), SIGNER)
+    return Receipt(ENTRIES[index], index, tuple(inclusion_proof(tiles(), index, size)), note).text()
 
 
 @contextlib.contextmanager
