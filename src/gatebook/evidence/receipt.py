@@ -70,8 +70,6 @@ class Receipt:
         index = parse_decimal(lines[2].removeprefix(_INDEX))
         if entry is None or index is None:
             raise ReceiptFault("receipt_form", "the entry is not base64, or the index not a decimal")
-        if len(lines) > 3 + MAX_INCLUSION_HASHES:
-            raise ReceiptFault("receipt_form", f"a proof has more than {MAX_INCLUSION_HASHES} hashes")
         return cls(entry, index, tuple(map(_parse_hash, lines[3:])), note)
 
     def text(self) -> bytes:

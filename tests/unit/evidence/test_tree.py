@@ -223,6 +223,13 @@ def test_refuses_an_inclusion_proof_with_a_hash_more_less_or_changed() -> None:
         assert refused_inclusion(leaf, 137, 300, proof, ROOTS[300]) == "ledger_inclusion"
 
 
+def test_refuses_a_way_that_ends_below_or_above_the_root_of_that_size() -> None:
+    # each gives the root that is named, by a path of another tree
+    leaf = leaf_hash(entry(0))
+    assert refused_inclusion(leaf, 0, 300, proved(0, 128), ROOTS[128]) == "ledger_inclusion"
+    assert refused_inclusion(leaf, 0, 1, [A], node_hash(A, leaf)) == "ledger_inclusion"
+
+
 def test_refuses_hashes_of_another_length() -> None:
     good = proved()
     for leaf, proof, root in (
@@ -277,6 +284,13 @@ def test_refuses_a_consistency_proof_with_a_hash_more_less_or_changed(old: int) 
     changed = [[*good[:at], A, *good[at + 1 :]] for at in range(len(good))]
     for proof in ([], good[1:], good[:-1], [*good, A], [A, *good], [*good, *([A] * 64)], *changed):
         assert refused_consistency(old, ROOTS[old], 300, ROOTS[300], proof) == "ledger_consistency"
+
+
+def test_refuses_a_consistency_that_ends_below_or_above_the_root_of_that_size() -> None:
+    short = consistency_proof(TILES, 3, 4)
+    assert refused_consistency(3, ROOTS[3], 300, ROOTS[4], short) == "ledger_consistency"
+    longer_old, longer_new = node_hash(A, ROOTS[3]), node_hash(A, ROOTS[4])
+    assert refused_consistency(3, longer_old, 4, longer_new, [*short, A]) == "ledger_consistency"
 
 
 def test_refuses_a_consistency_with_other_roots_or_sizes() -> None:
