@@ -119,7 +119,7 @@ def _is_plain(data: bytes) -> bool:
         data.isascii()
         and b"null" not in data
         and data.count(b"{") + data.count(b"[") <= MAX_DEPTH
-        and _LONG_NUMBER.search(data) is None
+        and _LONG_NUMBER not in data.translate(_DIGITS)
     )
 
 
@@ -150,5 +150,6 @@ def _no_float(text: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float)
-_LONG_NUMBER = re.compile(rb"[0-9]{16}")
+_LONG_NUMBER = b"0" * 16
+_DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))  # all digits are the same
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
