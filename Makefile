@@ -58,8 +58,8 @@ test-python: setup ## Tests in Python, real servers included
 test-drivers: setup ## Programmes of nine drivers, direct and through the gate: they must print the same
 	$(BIN)/python tests/drivers/run.py $(ARGS)
 
-test-faults: setup ## Faults for longer than `make test` does: KILLS (200) of the gate under load, in rounds of twenty
-	KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults/test_kill.py $(ARGS)
+test-faults: setup ## Faults for longer than `make test` does: KILLS (200) of the gate under load, and of the notary
+	KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults/test_kill.py tests/faults/test_notary_kill.py $(ARGS)
 
 fuzz: setup ## Fuzz each parser for FUZZ_SECONDS (60)
 	tools/fuzz.sh $(FUZZ_SECONDS)
