@@ -57,11 +57,11 @@ def write(root: Path, stop: threading.Event) -> None:
     written = 0
     with JournalWriter.open(root / "journal", "gate", sync="privileged", segment_bytes=1 << 18) as journal:
         while written < ENTRIES or not stop.is_set():
-            for _ in range(ENTRIES // 400):
+            for _ in range(25):
                 one = leaf("heartbeat", sessions=written, journal=0, clock="unknown")
                 journal.append(one, durable=written % 50 == 0)
                 written += 1
-            time.sleep(0.002)
+            time.sleep(0.01)
 
 
 def test_au_09_a_notary_killed_at_any_moment_never_forks(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_au_09_a_notary_killed_at_any_moment_never_forks(tmp_path: Path) -> None
     try:
         for _ in range(KILLS):
             with start(tmp_path) as process:
-                time.sleep(chance.random() * 0.15)
+                time.sleep(chance.random() * 0.3)
                 seen.append(checkpoint.read_bytes())
                 process.kill()
     finally:

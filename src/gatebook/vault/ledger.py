@@ -130,14 +130,15 @@ class LedgerFolder:
 
     def read(self, level: int, index: int, width: int) -> bytes:
         """Return the first `width` hashes of a tile. LedgerFault `tile_missing` if they are not all there."""
-        return self._of_width(
-            self.path / tile_path(level, index), self.path / tile_path(level, index, width), width * HASH_BYTES
-        )
+        path = self._partial_or_whole(tile_path(level, index, width), tile_path(level, index))
+        data = _read(path, TILE_WIDTH * HASH_BYTES, "tile_missing")
+        if len(data) < width * HASH_BYTES:
+            raise LedgerFault("tile_missing", f"{_short(path)} has fewer hashes than the tree asks for")
+        return data[: width * HASH_BYTES]
 
     def read_bundle(self, index: int, width: int) -> bytes:
         """Return the first `width` entries of a bundle. LedgerFault `tile_missing` if they are not all there."""
-        partial = self.path / entries_path(index, width)
-        path = partial if partial.exists() else self.path / entries_path(index)
+        path = self._partial_or_whole(entries_path(index, width), entries_path(index))
         data = _read(path, MAX_BUNDLE_BYTES, "tile_missing")
         end = 0
         for _ in range(width):
@@ -174,12 +175,13 @@ class LedgerFolder:
         with contextlib.suppress(OSError):  # an empty folder more harms nobody
             folder.rmdir()
 
-    def _of_width(self, whole: Path, partial: Path, size: int) -> bytes:
-        path = whole if whole.exists() else partial
-        data = _read(path, TILE_WIDTH * HASH_BYTES, "tile_missing")
-        if len(data) < size:
-            raise LedgerFault("tile_missing", f"{_short(path)} has fewer hashes than the tree asks for")
-        return data[:size]
+    def _partial_or_whole(self, partial: str, whole: str) -> Path:
+        """Return the path of the partial form, or of the whole where that is gone.
+
+        A whole one beside a partial one may be what a killed notary had begun, and is written anew.
+        """
+        path = self.path / whole
+        return self.path / partial if not path.exists() or (self.path / partial).exists() else path
 
 
 def _read(path: Path, limit: int, finding: str) -> bytes:

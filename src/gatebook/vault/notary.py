@@ -117,6 +117,7 @@ class Notary:
     def seal(self) -> Sealing:
         """Seal what was written since, at most `BATCH_ENTRIES`. Tampered, OSError: nothing was signed then."""
         frontier = Frontier.load(self._ledger, self._sealed.size)
+        published = frontier.partials()
         writers = dict(self._sealed.writers)
         done: list[str] = []
         for folder in list_journals(self._folders.journals):
@@ -134,7 +135,7 @@ class Notary:
             raise Tampered("journal_changed", f"{min(missing)}: the journal is gone")
         entries = frontier.size - self._sealed.size
         if entries:
-            self._sign(frontier, writers, done)
+            self._sign(frontier, published, writers, done)
         return Sealing(entries, self._sealed.size)
 
     def audit(self) -> Iterator[None]:
@@ -165,9 +166,9 @@ class Notary:
             if before.segment <= first <= after.segment:
                 self._disk.sync_data(folder / segment_name(first))
 
-    def _sign(self, frontier: Frontier, writers: Mapping[str, Place], done: list[str]) -> None:
-        partials: list[Tile] = list(frontier.partials())
-        self._ledger.write_tiles(self._disk, partials)
+    def _sign(self, frontier: Frontier, published: list[Tile], writers: Mapping[str, Place], done: list[str]) -> None:
+        # What a published checkpoint needs is never written again, not even the same: a kill would leave it cut.
+        self._ledger.write_tiles(self._disk, [tile for tile in frontier.partials() if tile not in published])
         width = frontier.size % TILE_WIDTH
         if width:
             self._ledger.write_bundle(self._disk, frontier.size // TILE_WIDTH, width, self._bundle)

@@ -33,6 +33,15 @@ def test_a_tile_is_read_in_its_width_partial_or_full(ledger: LedgerFolder) -> No
     assert (ledger.read(0, 0, 256), ledger.read(0, 0, 1)) == (whole, HASHES[:32])
 
 
+def test_a_whole_tile_that_a_killed_notary_had_begun_hides_no_partial_one(ledger: LedgerFolder) -> None:
+    disk = SystemDisk()
+    ledger.write_tiles(disk, [Tile(0, 0, HASHES)])
+    ledger.write_bundle(disk, 0, 2, encode_bundle([b"a", b"b"]))
+    disk.write(ledger.path / "tile/0/000", b"")
+    disk.write(ledger.path / "tile/entries/000", b"")
+    assert (ledger.read(0, 0, 2), ledger.read_bundle(0, 2)) == (HASHES, encode_bundle([b"a", b"b"]))
+
+
 def test_entries_are_read_up_to_the_width_that_is_asked_for(ledger: LedgerFolder) -> None:
     disk = SystemDisk()
     ledger.write_bundle(disk, 0, 256, encode_bundle([b"%d" % number for number in range(256)]))
@@ -56,6 +65,7 @@ def test_what_is_missing_cut_or_too_long_is_named(ledger: LedgerFolder) -> None:
     disk.write(ledger.path / "tile/0/000.p/2", HASHES[:-1])
     with pytest.raises(LedgerFault, match="fewer hashes"):
         ledger.read(0, 0, 2)
+    disk.remove(ledger.path / "tile/0/000.p/2")
     disk.write(ledger.path / "tile/0/000", bytes(257 * 32))
     with pytest.raises(LedgerFault, match="longer than it can be"):
         ledger.read(0, 0, 2)
