@@ -11,6 +11,7 @@ import argparse
 import fcntl
 import shlex
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 from rich.text import Text  # noqa: E402
 from stage import Stage, set_stage  # noqa: E402
+from throwaway_gate import gatebook  # noqa: E402
 from throwaway_postgres import PostgresMissing  # noqa: E402
 
 FOLDER = ROOT / ".demo"
@@ -61,9 +63,11 @@ def _play(console: Console, *, keep: bool) -> int:
         console.print(f"\nThe agent connects as everybody does:\n  PGPASSWORD=<the key> psql {_quote(stage.conninfo)}")
         failures: list[str] = []
         sessions: list[str] = []
+        refused = ""
         for number, act in enumerate(ACTS, 1):
             seen, session = stage.play(act)
             sessions.append(session["session"])
+            refused = refused or next((o["operation"] for o in session["operations"] if o["refusal"]), "")
             _show(console, number, act, seen, session)
             found = act.check(seen, session["operations"], stage.ask)
             wrong = [f"act {number}, {act.title}: {words}" for words in found]
@@ -72,6 +76,7 @@ def _play(console: Console, *, keep: bool) -> int:
             failures += wrong
         failures += _replay(console, stage, sessions[4])
         failures += _verify(console, stage, len(sessions))
+        failures += _prove(console, stage, refused)
         console.print()
         for words in failures:
             console.print(Text(f"FAILED  {words}", style="bold red"))
@@ -156,6 +161,27 @@ def _verify(console: Console, stage: Stage, sessions: int) -> list[str]:
         return ["gatebook ledger verify has findings"]
     recorded = len(stage.gate.sessions())
     return [] if recorded == sessions else [f"the book has {recorded} sessions in place of {sessions}"]
+
+
+def _prove(console: Console, stage: Stage, operation: str) -> list[str]:
+    """Make the receipt of a refusal, and verify it with nothing but the notary's key."""
+    console.print()
+    console.rule(
+        Text("the refusal of act 2, proven to somebody who has only the key", style="bold"),
+        align="left",
+        characters="-",
+    )
+    file = stage.gate.folder / "refusal.tlog-proof"
+    key = (stage.gate.data / "ledger" / "ledger.vkey").read_text().strip()
+    stage.gate.run("receipt", "make", operation, "-o", str(file))
+    console.print(Text(f"$ gatebook receipt make {operation} -o refusal.tlog-proof", style="dim"))
+    console.print(Text(f"$ gatebook receipt verify refusal.tlog-proof --key {_quote(key)}", style="dim"))
+    done = subprocess.run(
+        [gatebook(), "receipt", "verify", str(file), "--key", key], capture_output=True, text=True, check=False
+    )
+    console.print(Text(done.stdout.rstrip() + done.stderr.rstrip()))
+    proven = done.returncode == 0 and "operation.refused" in done.stdout and operation in done.stdout
+    return [] if proven else ["the refusal is not proven by its receipt"]
 
 
 def _go_on(console: Console, stage: Stage, session: str, *, keep: bool) -> None:
