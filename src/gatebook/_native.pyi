@@ -17,6 +17,7 @@ __all__ = [
     "Hello",
     "Journal",
     "NativeError",
+    "NotSecured",
     "OperationFacts",
     "PostgresConversation",
     "Question",
@@ -74,10 +75,10 @@ class PostgresConversation:
 
     Every method takes the moment (microseconds) and returns the turn's output in order, as tuples:
     ("journal", leaf, private), ("record", direction, bytes), ("client", bytes), ("upstream", bytes), and one
-    tuple per command: ("start_client_tls", begun), ("dial", host, port), ("start_upstream_tls", server_name),
-    ("ask", ticket, Hello | Question), ("cancel", ticket, key), ("forget", ticket), ("open_recording", session),
-    ("register", bytes), ("signal", bytes), ("errand", bytes), ("catalogue_changed", session),
-    ("end", cause, note, Ended).
+    tuple per command: ("start_client_tls", begun), ("not_secured", check, reason), ("dial", host, port),
+    ("start_upstream_tls", server_name), ("ask", ticket, Hello | Question), ("cancel", ticket, key),
+    ("forget", ticket), ("open_recording", session), ("register", bytes), ("signal", bytes), ("errand", bytes),
+    ("catalogue_changed", session), ("end", cause, note, Ended).
     Entries are taken as written at once unless `hold_journal` is set; then `written` releases.
     """
 
@@ -147,6 +148,18 @@ class Cancel:
     ticket: int
     peer: tuple[str, int]
     session: str | None
+
+@final
+class NotSecured:
+    """A client never came inside TLS: the check that failed and the reason, in the words of docs/spec/entry.md.
+
+    Those that came faster than they were drained are one, with the number of `times` and without `peer` and reason.
+    """
+
+    peer: tuple[str, int] | None
+    check: str
+    reason: str
+    times: int
 
 @final
 class Ended:
@@ -307,7 +320,9 @@ class Carrier:
     def desk_fd(self) -> int:
         """Readable while something waits in `drain`."""
 
-    def drain(self, most: int) -> list[Hello | Question | Cancel | Ended | Forgotten | CatalogueChanged | Fault]:
+    def drain(
+        self, most: int
+    ) -> list[Hello | Question | Cancel | NotSecured | Ended | Forgotten | CatalogueChanged | Fault]:
         """Take up to `most` waiting things, fair over principals, without blocking."""
 
     def admit(self, ticket: int, admission: Admission) -> None: ...

@@ -116,6 +116,7 @@ def test_pg_16_direct_tls_without_the_protocols_name_is_refused(alpn: str) -> No
     got = play.take(play.conversation.client_tls(alpn=alpn))
     ((kind, body),) = pgwire.split(got[0][1])
     assert (kind, pgwire.error_fields(body)["C"]) == ("E", "08P01")
+    assert got[-2] == ("not_secured", "tls", "alpn")
     assert got[-1][:2] == ("end", "protocol violation")
 
 
@@ -131,4 +132,17 @@ def test_pg_16_a_handshake_inside_tls_is_malformed() -> None:
     play.client(HANDSHAKE, ("start_client_tls", HANDSHAKE))
     play.does(lambda: play.conversation.client_tls(alpn=ALPN))
     got = play.take(play.conversation.client(HANDSHAKE))
+    assert [output[0] for output in got] == ["client", "end"]  # inside TLS it is no failed handshake
     assert got[-1][:2] == ("end", "protocol violation")
+
+
+def test_where_tls_is_not_due_none_is_missed() -> None:
+    play = Play(insecure_plaintext=True)
+    got = play.take(play.conversation.client(b"GET / HTTP/1.1\r\n\r\n"))
+    assert [output[0] for output in got] == ["client", "end"]
+
+
+def test_a_client_that_leaves_without_a_word_is_no_failed_login() -> None:
+    play = Play()
+    got = play.take(play.conversation.client_closed())
+    assert [output[:2] for output in got] == [("end", "client closed")]

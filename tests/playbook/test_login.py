@@ -33,6 +33,7 @@ def test_pg_16_plaintext_start_up_is_refused_before_any_password() -> None:
     play = Play()
     got = play.take(play.conversation.client(pgwire.startup(user="agent", database="shop")))
     assert error_codes(got[0][1]) == [("FATAL", "28000")]
+    assert got[1] == ("not_secured", "tls", "plaintext")
     assert got[-1][0] == "end"
     assert b"R\x00\x00\x00\x08\x00\x00\x00\x03" not in got[0][1]
 
@@ -47,8 +48,9 @@ def test_pg_15_bytes_behind_the_tls_request_end_the_connection() -> None:
     play = Play()
     slipped = pgwire.SSL_REQUEST + pgwire.startup(user="agent", database="shop")
     got = play.take(play.conversation.client(slipped))
-    assert [output[0] for output in got] == ["client", "end"]
-    assert got[1][1] == "protocol violation"
+    assert [output[0] for output in got] == ["client", "not_secured", "end"]
+    assert got[1] == ("not_secured", "tls", "plaintext")
+    assert got[2][1] == "protocol violation"
 
 
 def test_pg_15_bytes_behind_the_upstreams_tls_answer_end_the_login() -> None:
@@ -251,8 +253,8 @@ def test_a_missing_database_is_told_in_the_servers_words() -> None:
 def test_pg_13_garbage_before_the_login_is_told_so_and_ends(packet: bytes) -> None:
     play = Play()
     got = play.take(play.conversation.client(packet))
-    assert got[-1][0] == "end"
-    assert all(output[0] in {"client", "end"} for output in got)
+    assert [output[0] for output in got] == ["client", "not_secured", "end"]
+    assert got[1] == ("not_secured", "tls", "plaintext")
     assert [severity for severity, _ in error_codes(got[0][1])] == ["FATAL"]
 
 

@@ -19,8 +19,7 @@ from support.servers import Place, Way, eventually, make_database, make_place
 from throwaway_gate import Key
 from throwaway_postgres import Postgres
 
-from gatebook.vault.journal import Faults, JournalReader
-
+LONG_AGO = timedelta(days=3)
 ID = "spiffe://prod.example/agents/order-bot"
 AUTHORITY = """
 [[certificate_authority]]
@@ -47,9 +46,7 @@ class Site:
         return self.place.through_with(Key("", password, user), **shown, **words)
 
     def entries(self, event: str) -> list[dict[str, Any]]:
-        reader = JournalReader(self.place.gate.data / "journal" / "gatebook", Faults())
-        leaves = [json.loads(record.leaf) for record in reader.read()]
-        return [leaf for leaf in leaves if leaf["event"] == event]
+        return self.place.entries(event)
 
     def refused(self, made: Made, user: str) -> str:
         """Fail behind the handshake, seldom under one name, as that is slowed; return the check that the book names."""
@@ -60,6 +57,15 @@ class Site:
         (attempt,) = eventually(lambda: self.entries("authn")[before:])
         assert attempt["result"] == "refused"
         return str(attempt["failed"])
+
+    def refused_in_handshake(self, before: int) -> str:
+        """The reason of the one attempt behind the first `before`, which failed before anything was asked for."""
+        (attempt,) = eventually(lambda: self.entries("authn")[before:])
+        assert (attempt["result"], attempt["failed"]) == ("refused", "certificate")
+        assert attempt["checks"] == [{"name": "certificate", "passed": False}]
+        assert attempt["claimed"] == {"database": "", "user": ""}
+        assert attempt["source"]["ip"] == "127.0.0.1"
+        return str(attempt["reason"])
 
     def reload(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self.place.gate.run("reload", "--json").stdout)
@@ -122,24 +128,29 @@ def test_a_good_key_does_not_help_a_certificate_that_is_not_good(site: Site) -> 
 
 
 @pytest.mark.parametrize(
-    ("made", "words"),
+    ("made", "words", "reason"),
     [
-        (lambda _: Maker.root("stranger").issue(names=spiffe(ID)), "unknown ca"),
-        (lambda _: Maker.root("workloads").issue(names=spiffe(ID)), "decrypt error"),
-        (lambda site: site.workloads.issue(names=spiffe(ID), early=timedelta(days=3)), "certificate expired"),
-        (lambda site: site.workloads.issue(names=spiffe(ID), early=timedelta(days=-1)), "certificate expired"),
-        (lambda site: site.workloads.issue(names=spiffe(ID), purposes=SERVER), "unsupported certificate"),
-        (lambda site: Made(site.workloads.certificate, site.workloads.key), "certificate unknown"),
+        (lambda _: Maker.root("stranger").issue(names=spiffe(ID)), "unknown ca", "authority"),
+        (lambda _: Maker.root("workloads").issue(names=spiffe(ID)), "decrypt error", "signature"),
+        (lambda site: site.workloads.issue(names=spiffe(ID), early=LONG_AGO), "certificate expired", "expired"),
+        (lambda site: site.workloads.issue(names=spiffe(ID), early=-LONG_AGO), "certificate expired", "not yet valid"),
+        (lambda site: site.workloads.issue(names=spiffe(ID), purposes=SERVER), "unsupported certificate", "purpose"),
+        (lambda site: Made(site.workloads.certificate, site.workloads.key), "certificate unknown", "other"),
     ],
     ids=["stranger", "same name", "expired", "not yet", "server", "authority"],
 )
-def test_a_certificate_that_nobody_vouches_for_is_refused_in_the_handshake(site: Site, made: Any, words: str) -> None:  # noqa: ANN401  a maker of certificates
+def test_a_certificate_that_nobody_vouches_for_is_refused_in_the_handshake_and_the_book_says_why(
+    site: Site,
+    made: Any,  # noqa: ANN401  a maker of certificates
+    words: str,
+    reason: str,
+) -> None:
     before = len(site.entries("authn"))
     done = site.way(made(site)).psql("-c", "SELECT 1")
     assert done.returncode == 2
     assert words in done.stderr
     assert "gatebook" not in done.stderr
-    assert len(site.entries("authn")) == before
+    assert site.refused_in_handshake(before) == reason
 
 
 @pytest.mark.parametrize(
@@ -201,9 +212,13 @@ def test_where_certificates_are_required_a_key_alone_does_not_reach_the_login_an
     text = site.place.gate.config.read_text()
     site.place.gate.set("gate", client_certificates="required")
     assert site.reload()["result"] == "done"
+    before = len(site.entries("authn"))
     done = site.place.through.psql("-c", "SELECT 1")
     assert done.returncode == 2
     assert "certificate required" in done.stderr
+    assert site.refused_in_handshake(before) == "missing"
+    told = site.place.gate.run("sessions", "logins", "--failed", "--last", "1").stdout
+    assert "certificate: missing" in told
     with psycopg.connect(site.way(site.workloads.issue(names=spiffe(ID))).dsn, autocommit=True) as connection:
         threading.Timer(0.5, connection.cancel).start()
         with pytest.raises(psycopg.errors.QueryCanceled):

@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from support.servers import Place, eventually, make_database, make_place
 from throwaway_gate import Key
 from throwaway_postgres import Postgres
-
-from gatebook.vault.journal import Faults, JournalReader
 
 GUESS = "gbk_aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypq3vkobs"
 
@@ -26,12 +22,6 @@ def gate(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     place.gate.serve()
     yield place
     place.gate.stop()
-
-
-def entries(gate: Place, event: str) -> list[dict[str, Any]]:
-    reader = JournalReader(gate.gate.data / "journal" / "gatebook", Faults())
-    leaves = [json.loads(record.leaf) for record in reader.read()]
-    return [leaf for leaf in leaves if leaf["event"] == event]
 
 
 def guess(gate: Place, user: str) -> str:
@@ -54,15 +44,15 @@ def test_id_06_a_guesser_is_slowed_under_any_case_of_a_name_and_the_right_key_wa
 def test_a_flood_of_guesses_is_one_entry_for_ten_seconds(gate: Place) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: guess(gate, f"name-{number}"), range(40)))
-    refused = [attempt for attempt in entries(gate, "authn") if attempt["result"] == "refused"]
+    refused = [attempt for attempt in gate.entries("authn") if attempt["result"] == "refused"]
     assert len(refused) == 20
     assert gate.through.psql("-c", "SELECT 1").stdout == "1\n"
     assert eventually(lambda: counted(gate) == 16 + 40 - 20, within_s=30)
-    counts = entries(gate, "authn.counted")
+    counts = gate.entries("authn.counted")
     assert len(counts) <= 3
     assert counts[0]["source"] == {"ip": "127.0.0.1"}
     assert set(counts[0]["checks"]) <= {"known", "throttled"}
 
 
 def counted(gate: Place) -> int:
-    return sum(count["failures"] for count in entries(gate, "authn.counted"))
+    return sum(count["failures"] for count in gate.entries("authn.counted"))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -13,6 +14,8 @@ from typing import Any, TypeVar
 
 from throwaway_gate import Gate, Key, Login, Target, make_gate
 from throwaway_postgres import Postgres
+
+from gatebook.vault.journal import Faults, JournalReader
 
 T = TypeVar("T")
 ACCOUNT = "app"
@@ -108,6 +111,12 @@ class Place:
     def ask(self, sql: str) -> str:
         """Run SQL as superuser, past the gate."""
         return self.server.psql(sql, self.database)
+
+    def entries(self, event: str) -> list[dict[str, Any]]:
+        """Return the leaves of a kind from the gate's journal, while it may be writing."""
+        reader = JournalReader(self.gate.data / "journal" / "gatebook", Faults())
+        leaves = [json.loads(record.leaf) for record in reader.read()]
+        return [leaf for leaf in leaves if leaf["event"] == event]
 
     def operations_since(self, before: Iterable[object]) -> list[dict[str, Any]]:
         """Return the operations of the newest session that was not among `before`, once it has ended."""

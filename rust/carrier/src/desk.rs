@@ -18,6 +18,11 @@ use crate::mailbox::Mailbox;
 use crate::parser::Parsed;
 use crate::registry::Registry;
 
+mod handshakes;
+
+use handshakes::Handshakes;
+pub use handshakes::NotSecured;
+
 /// LIMIT: tickets open at once over all sessions; the next one is answered with silence.
 pub(crate) const OPEN_TICKETS: usize = 10_000;
 /// LIMIT: notices that nobody drains; ends of connections that never became a session are
@@ -66,6 +71,10 @@ pub enum Item {
     Question(u64, Arc<Question>, Parsed),
     /// Answer with [`Answer::Noted`].
     Cancel(u64, Box<Cancelling>),
+    /// A client never came inside TLS.
+    NotSecured(NotSecured),
+    /// So many more of whom nothing but the check that failed was kept.
+    NotSecuredBeyond(&'static str, u64),
     /// A connection is over.
     Ended(Box<Ended>),
     /// Nobody waits for this ticket any more.
@@ -111,6 +120,7 @@ struct State {
     unparsed: Fair,
     ready: Fair,
     notices: VecDeque<Item>,
+    handshakes: Handshakes,
     faults: HashSet<(String, String)>,
     signalled: bool,
     closed: bool,
@@ -142,7 +152,8 @@ impl Desk {
         self.ear.as_raw_fd()
     }
 
-    /// Takes up to `most` things, notices and asks in turn, asks fair over principals.
+    /// Takes up to `most` things: notices, asks and failed handshakes in turn, asks fair over
+    /// principals.
     pub fn drain(&self, most: usize) -> Vec<Item> {
         let mut state = self.lock();
         let mut drained = Vec::new();
@@ -152,11 +163,16 @@ impl Desk {
             if drained.len() < most {
                 drained.extend(state.next_ready());
             }
+            if drained.len() < most {
+                drained.extend(state.handshakes.take());
+            }
             if drained.len() == before {
                 break;
             }
         }
-        if state.signalled && state.notices.is_empty() && state.ready.is_empty() {
+        let is_empty =
+            state.notices.is_empty() && state.ready.is_empty() && state.handshakes.is_empty();
+        if state.signalled && is_empty {
             state.signalled = false;
             // One byte at most was rung; a failed read leaves a descriptor that wakes once more.
             let _ = (&self.ear).read(&mut [0; 8]);
@@ -296,6 +312,13 @@ impl Desk {
         if !ended.session.is_empty() || state.notices.len() < WAITING_NOTICES {
             self.notice(&mut state, Item::Ended(ended));
         }
+    }
+
+    /// A client never came inside TLS.
+    pub(crate) fn not_secured(&self, failed: NotSecured) {
+        let mut state = self.lock();
+        state.handshakes.put(failed);
+        self.ring(&mut state);
     }
 
     /// The catalogue of this session's database may have changed.

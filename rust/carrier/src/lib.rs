@@ -28,11 +28,12 @@ mod session;
 mod shared;
 mod side;
 mod tls;
+mod tls_fault;
 mod turn;
 
 pub use carrier::{Carrier, Options};
 pub use clock::Clock;
-pub use desk::{Asked, Cancelling, Desk, Greeting, Item};
+pub use desk::{Asked, Cancelling, Desk, Greeting, Item, NotSecured};
 pub use error::CarrierError;
 pub use listener::{ConversationMaker, ListenSpec, ServerTls};
 pub use parser::{ParseHook, Parsed};

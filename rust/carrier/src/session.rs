@@ -192,6 +192,9 @@ impl Session {
     /// The end of a dial or a handshake.
     fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Poll::Ready(worked) = self.client.poll_work(cx) {
+            if let Worked::Failed(failure) = &worked {
+                self.not_secured(failure.fault);
+            }
             self.give(match worked {
                 Worked::Tls(facts) => Event::ClientTls(facts),
                 Worked::Dialled | Worked::Failed(_) => Event::ClientClosed,
@@ -202,7 +205,7 @@ impl Session {
             self.give(match worked {
                 Worked::Tls(facts) => Event::UpstreamTls(facts),
                 Worked::Dialled => Event::UpstreamOpen,
-                Worked::Failed(words) => Event::UpstreamFailed(words),
+                Worked::Failed(failure) => Event::UpstreamFailed(failure.words),
             });
             return Poll::Ready(());
         }

@@ -11,7 +11,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{ready, Context, Poll};
 
-use gatebook_wire::TlsFacts;
+use gatebook_wire::{TlsFacts, TlsFault};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::pipes::Pipe;
@@ -36,8 +36,29 @@ pub(crate) enum Opened {
     Tls(Pipe, TlsFacts),
 }
 
-/// Work that ends in a new pipe, or in words for the operator.
-pub(crate) type Work = Pin<Box<dyn Future<Output = Result<Opened, String>> + Send>>;
+/// Why work ended in no pipe.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// For the operator, of an upstream.
+    pub(crate) words: String,
+    /// For the book, of a client.
+    pub(crate) fault: TlsFault,
+}
+
+impl From<String> for Failure {
+    fn from(words: String) -> Self {
+        Self { words, fault: TlsFault::Closed }
+    }
+}
+
+impl From<TlsFault> for Failure {
+    fn from(fault: TlsFault) -> Self {
+        Self { words: String::new(), fault }
+    }
+}
+
+/// Work that ends in a new pipe, or in none.
+pub(crate) type Work = Pin<Box<dyn Future<Output = Result<Opened, Failure>> + Send>>;
 
 /// What work brought, once its pipe is in place.
 #[derive(Debug)]
@@ -46,8 +67,8 @@ pub(crate) enum Worked {
     Dialled,
     /// TLS is spoken from here.
     Tls(TlsFacts),
-    /// Nothing is connected; words for the operator.
-    Failed(String),
+    /// Nothing is connected.
+    Failed(Failure),
 }
 
 /// One side of a session.
@@ -81,20 +102,22 @@ impl Side {
         bound: std::time::Duration,
         handshake: impl FnOnce(Pipe) -> F + Send + 'static,
     ) where
-        F: Future<Output = Result<Opened, String>> + Send,
+        F: Future<Output = Result<Opened, Failure>> + Send,
     {
         let pending = std::mem::take(&mut self.pending);
         let sent = std::mem::take(&mut self.sent);
         let pipe = self.pipe.take();
         let work = async move {
-            let mut pipe = pipe.ok_or("nothing is connected")?;
+            let mut pipe = pipe.ok_or_else(|| "nothing is connected".to_owned())?;
             pipe.write_all(pending.get(sent..).unwrap_or_default())
                 .await
                 .map_err(|error| error.to_string())?;
             handshake(pipe).await
         };
         self.work = Some(Box::pin(async move {
-            tokio::time::timeout(bound, work).await.map_err(|_| "no answer in time".to_owned())?
+            let words = "no answer in time".to_owned();
+            let late = Failure { words, fault: TlsFault::Timeout };
+            tokio::time::timeout(bound, work).await.map_err(|_| late)?
         }));
     }
 
@@ -106,9 +129,9 @@ impl Side {
         Poll::Ready(match opened {
             Ok(Opened::Dialled(pipe)) => self.put(pipe, Worked::Dialled),
             Ok(Opened::Tls(pipe, facts)) => self.put(pipe, Worked::Tls(facts)),
-            Err(words) => {
+            Err(failure) => {
                 self.is_readable = false;
-                Worked::Failed(words)
+                Worked::Failed(failure)
             }
         })
     }

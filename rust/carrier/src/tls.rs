@@ -4,10 +4,13 @@
 //! TLS 1.2 and 1.3, ring. No tickets and no early data as server: a session is one connection.
 
 use std::collections::HashMap;
+use std::future::{poll_fn, Future};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
 use gatebook_wire::entry::{hex, sha256};
-use gatebook_wire::{TlsDemand, TlsFacts, TlsVerify};
+use gatebook_wire::{TlsDemand, TlsFacts, TlsFault, TlsVerify};
 use ring::digest::{Context, SHA256};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::WebPkiServerVerifier;
@@ -26,6 +29,7 @@ use crate::end_point::end_point;
 use crate::error::CarrierError;
 use crate::listener::ServerTls;
 use crate::pipes::Pipe;
+use crate::tls_fault::{handshake_fault, tls_fault};
 
 /// LIMIT: different demands remembered; more are built each time.
 const KEPT_CONFIGS: usize = 64;
@@ -79,17 +83,27 @@ fn client_verifier(
     builder.build().map(|made| made as Arc<dyn ClientCertVerifier>).map_err(|error| words(&error))
 }
 
-/// Handshake as server; words for the operator where it fails. `begun` is what was read of the
-/// client's part already.
+/// Handshake as server. `begun` is what was read of the client's part already.
 pub(crate) async fn accept(
     pipe: Pipe,
     config: Arc<ServerConfig>,
     begun: &[u8],
-) -> Result<(Pipe, TlsFacts), String> {
-    let Pipe::Plain(socket) = pipe else { return Err("TLS is spoken already".to_owned()) };
-    let handshake =
-        TlsAcceptor::from(config).accept_with(socket, |connection| take_begun(connection, begun));
-    let stream = handshake.await.map_err(|error| error.to_string())?;
+) -> Result<(Pipe, TlsFacts), TlsFault> {
+    let Pipe::Plain(socket) = pipe else { return Err(TlsFault::Other) }; // TLS is spoken already
+    let mut broken = None;
+    let handshake = TlsAcceptor::from(config)
+        .accept_with(socket, |connection| broken = take_begun(connection, begun).err());
+    if let Some(error) = broken {
+        // One turn sends the alert; more would wait for bytes that mend nothing.
+        let mut handshake = pin!(handshake);
+        poll_fn(|cx| {
+            let _ = handshake.as_mut().poll(cx);
+            Poll::Ready(())
+        })
+        .await;
+        return Err(tls_fault(&error));
+    }
+    let stream = handshake.await.map_err(|error| handshake_fault(&error))?;
     let state = stream.get_ref().1;
     let shown = state.peer_certificates().unwrap_or_default();
     let shown = shown.iter().map(|certificate| certificate.to_vec()).collect();
@@ -97,15 +111,16 @@ pub(crate) async fn accept(
     Ok((Pipe::Tls(Box::new(TlsStream::Server(stream))), facts))
 }
 
-/// Gives the connection what was read already. What is wrong with it the handshake meets again: it
-/// sends the alert and fails.
-fn take_begun(connection: &mut ServerConnection, mut begun: &[u8]) {
+/// Gives the connection what was read already.
+fn take_begun(connection: &mut ServerConnection, mut begun: &[u8]) -> Result<(), Error> {
     while !begun.is_empty() {
         let is_taken = connection.read_tls(&mut begun).is_ok_and(|count| count > 0);
-        if !is_taken || connection.process_new_packets().is_err() {
-            return;
+        if !is_taken {
+            return Err(Error::PeerSentOversizedRecord); // more than it holds for one message
         }
+        connection.process_new_packets()?;
     }
+    Ok(())
 }
 
 /// Client configurations, kept by what was demanded.

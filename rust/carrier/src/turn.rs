@@ -6,10 +6,10 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatebook_wire::{Ask, Cause, Command, Dial, Event, Hello, Out, TlsDemand};
+use gatebook_wire::{Ask, Cause, Command, Dial, Event, Hello, Out, TlsDemand, TlsFault};
 
 use crate::asks::Open;
-use crate::desk::{Asked, Cancelling, Greeting};
+use crate::desk::{Asked, Cancelling, Greeting, NotSecured};
 use crate::dial::{dial, DIAL};
 use crate::journal::Written;
 use crate::parser::PARSE_US;
@@ -18,7 +18,7 @@ use crate::pool;
 use crate::recorder::{Push, RecordingHandle};
 use crate::session::{wide, Life, Session};
 use crate::shared::{EvidenceFault, EVIDENCE_FAILED};
-use crate::side::{Opened, Side};
+use crate::side::{Failure, Opened, Side};
 use crate::{errand, tls};
 
 /// LIMIT: a handshake of either side.
@@ -110,6 +110,7 @@ impl Session {
     fn obey(&mut self, command: Command) -> Result<(), EvidenceFault> {
         match command {
             Command::StartClientTls(begun) => self.start_client_tls(begun),
+            Command::NotSecured(fault) => self.not_secured(fault),
             Command::Dial(to) => self.start_dial(to),
             Command::StartUpstreamTls(demand) => self.start_upstream_tls(demand),
             Command::Ask(local, ask) => {
@@ -143,23 +144,29 @@ impl Session {
     fn start_client_tls(&mut self, begun: Vec<u8>) {
         let config = self.tls.clone();
         self.client.start_on_pipe(HANDSHAKE, |pipe| async move {
-            let config = config.ok_or("this listener has no certificate")?;
-            tls::accept(pipe, config, &begun).await.map(|(pipe, facts)| Opened::Tls(pipe, facts))
+            let config = config.ok_or(TlsFault::Other)?; // this listener has no certificate
+            let accepted = tls::accept(pipe, config, &begun).await;
+            accepted.map(|(pipe, facts)| Opened::Tls(pipe, facts)).map_err(Failure::from)
         });
+    }
+
+    /// Tells the desk that the client never came inside TLS.
+    pub(crate) fn not_secured(&self, fault: TlsFault) {
+        let peer = (self.peer.ip().to_string(), self.peer.port());
+        self.shared.desk.not_secured(NotSecured { peer, fault });
     }
 
     fn start_dial(&mut self, to: Dial) {
         debug_assert!(DIAL <= HANDSHAKE);
-        self.upstream.start(Box::pin(async move {
-            dial(&to).await.map(|socket| Opened::Dialled(Pipe::Plain(socket)))
-        }));
+        self.upstream
+            .start(Box::pin(async move { Ok(Opened::Dialled(Pipe::Plain(dial(&to).await?))) }));
     }
 
     fn start_upstream_tls(&mut self, demand: TlsDemand) {
         let shared = Arc::clone(&self.shared);
         self.upstream.start_on_pipe(HANDSHAKE, move |pipe| async move {
             let opened = shared.upstream_tls.connect(pipe, &demand).await;
-            opened.map(|(pipe, facts)| Opened::Tls(pipe, facts))
+            opened.map(|(pipe, facts)| Opened::Tls(pipe, facts)).map_err(Failure::from)
         });
     }
 

@@ -158,6 +158,23 @@ impl Cancel {
     }
 }
 
+/// A client never came inside TLS: the check that failed, and the reason. `peer` is absent for `times`
+/// such clients that came faster than they were taken.
+#[pyclass(frozen, get_all, module = "gatebook._native")]
+pub(crate) struct NotSecured {
+    peer: Option<(String, u16)>,
+    check: &'static str,
+    reason: &'static str,
+    times: u64,
+}
+
+impl From<gatebook_carrier::NotSecured> for NotSecured {
+    fn from(failed: gatebook_carrier::NotSecured) -> Self {
+        let (check, reason) = failed.fault.words();
+        Self { peer: Some(failed.peer), check, reason, times: 1 }
+    }
+}
+
 /// A connection is over.
 #[pyclass(frozen, get_all, module = "gatebook._native")]
 pub(crate) struct Ended {
@@ -206,6 +223,10 @@ pub(crate) fn object(py: Python<'_>, item: Item) -> PyResult<Py<PyAny>> {
         }
         Item::Cancel(ticket, cancelling) => {
             Py::new(py, Cancel::new(ticket, *cancelling))?.into_any()
+        }
+        Item::NotSecured(failed) => Py::new(py, NotSecured::from(failed))?.into_any(),
+        Item::NotSecuredBeyond(check, times) => {
+            Py::new(py, NotSecured { peer: None, check, reason: "", times })?.into_any()
         }
         Item::Ended(ended) => Py::new(py, Ended::from(*ended))?.into_any(),
         Item::Forgotten(ticket) => Py::new(py, Forgotten { ticket })?.into_any(),

@@ -265,6 +265,10 @@ fn tuple(py: Python<'_>, command: Command) -> PyResult<Bound<'_, PyTuple>> {
         Command::StartClientTls(begun) => {
             ("start_client_tls", PyBytes::new(py, &begun)).into_pyobject(py)
         }
+        Command::NotSecured(fault) => {
+            let (check, reason) = fault.words();
+            ("not_secured", check, reason).into_pyobject(py)
+        }
         Command::Dial(dial) => ("dial", dial.host, dial.port).into_pyobject(py),
         Command::StartUpstreamTls(demand) => {
             ("start_upstream_tls", demand.server_name).into_pyobject(py)

@@ -17,7 +17,9 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _native {
     #[pymodule_export]
-    use super::asked::{Cancel, CatalogueChanged, Ended, Fault, Forgotten, Hello, Question};
+    use super::asked::{
+        Cancel, CatalogueChanged, Ended, Fault, Forgotten, Hello, NotSecured, Question,
+    };
     #[pymodule_export]
     use super::carrier::Carrier;
     #[pymodule_export]

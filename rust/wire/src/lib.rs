@@ -22,5 +22,5 @@ pub use proof::{Batch, Durability, Token};
 pub use seam::{
     Admission, Answer, Ask, CacheScope, Cause, Command, Conversation, Dial, Effect, Ended, Errand,
     Event, Frame, Hello, Limits, Moment, OperationFacts, Out, Question, Refusal, TlsDemand,
-    TlsFacts, TlsVerify, Verdict,
+    TlsFacts, TlsFault, TlsVerify, Verdict,
 };

@@ -14,9 +14,11 @@ use crate::proof::{MaskPlan, Token};
 
 mod admission;
 mod out;
+mod tls_fault;
 
 pub use admission::{Admission, Dial, Limits, TlsDemand, TlsFacts, TlsVerify};
 pub use out::{Frame, Out};
+pub use tls_fault::TlsFault;
 
 /// The time the driver gives with each event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -266,6 +268,9 @@ pub enum Command {
     /// Send what is for the client, then speak TLS with it as server. The bytes are the beginning
     /// of its handshake that was read already.
     StartClientTls(Vec<u8>),
+    /// Tell the desk that the client did not come inside TLS where it has to be: a failed login,
+    /// told before the end. Of a handshake that fails the driver itself tells.
+    NotSecured(TlsFault),
     /// Open the upstream connection.
     Dial(Dial),
     /// Send what is for the upstream, then speak TLS with it as client.

@@ -90,7 +90,7 @@ def list_logins(*, failed: bool, last: int, config: Path, as_json: bool) -> None
                 f"({login.times} times)" if login.times != 1 else login.user,
                 login.target,
                 login.result,
-                login.failed,
+                f"{login.failed}: {login.reason}" if login.reason else login.failed,
                 login.session or login.credential,
             )
             for login in found

@@ -75,17 +75,19 @@ def authn(
     target: str = "",
     session: str = "",
     refused: str = "",
+    reason: str = "",
 ) -> bytes:
     """Say that somebody tried to log in: `user` and `database` as claimed; `target` if one of that name is known.
 
-    `session` is the id of the session that was admitted; `refused` the refusal code of one that was not.
+    `session` is the id of the session that was admitted; `refused` the refusal code of one that was not; `reason` the
+    gate's word for what failed before anything was claimed.
     """
     members: Leaf = {
         "checks": checks_part(answer.checks),
         "claimed": claimed_part(user, database),
         "source": source,
     }
-    for name, value in (("target", target), ("admitted", session), ("refusal", refused)):
+    for name, value in (("target", target), ("admitted", session), ("refusal", refused), ("reason", reason)):
         if value:
             members[name] = value
     for name, says in (("token", answer.token), ("certificate", answer.certificate)):

@@ -46,7 +46,7 @@ EVENTS: tuple[EventKind, ...] = (
         "authn",
         "gate",
         _names("result checks claimed source"),
-        _names("failed credential identity target admitted refusal token certificate"),
+        _names("failed reason credential identity target admitted refusal token certificate"),
     ),
     EventKind("cancel", "gate", _names("result source"), _names("session")),
     EventKind("authn.counted", "gate", _names("source failures checks seconds")),

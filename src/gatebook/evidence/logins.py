@@ -13,7 +13,7 @@ from gatebook.evidence.entry import Leaf, Value, parse_time
 class LoginSummary:
     """An attempt at a glance; or, with `times` above 1, several of a source that have no entry of their own.
 
-    `failed` is the check that failed; of several, each with its number.
+    `failed` is the check that failed; of several, each with its number. `reason` says more of one in the handshake.
     """
 
     at: datetime
@@ -25,6 +25,7 @@ class LoginSummary:
     credential: str
     session: str
     times: int = 1
+    reason: str = ""
 
 
 def summarise_login(leaf: Leaf) -> LoginSummary:
@@ -45,6 +46,7 @@ def summarise_login(leaf: Leaf) -> LoginSummary:
         failed=_text(leaf, "failed") or ("policy" if leaf.get("refusal") == "admit.denied" else ""),
         credential=_text(leaf, "credential"),
         session=_text(leaf, "admitted"),
+        reason=_text(leaf, "reason"),
     )
 
 

@@ -32,6 +32,7 @@ from gatebook.native.carrier import (
     Hello,
     Journal,
     NativeError,
+    NotSecured,
     Question,
 )
 from gatebook.native.pure import Admission, Refusal
@@ -41,6 +42,7 @@ from gatebook.serve.aside import LONG_BYTES, Aside
 from gatebook.serve.cancels import Cancels
 from gatebook.serve.catalogues import Catalogues, DatabaseCatalogue
 from gatebook.serve.fresh import fresh_evaluation, fresh_session, now
+from gatebook.serve.handshakes import Handshakes
 from gatebook.serve.keys import TokenKeys
 from gatebook.serve.logins import Logins
 from gatebook.serve.plan import Plan
@@ -93,6 +95,7 @@ class Gateway:
         self._tokens = tokens
         self._logins = Logins(plan.login_wait_s)
         self._cancels = Cancels(self._logins, self._write, self._stamp, time.monotonic)
+        self._handshakes = Handshakes(self._logins, self._write, self._stamp, time.monotonic)
         self._journal = journal
         self._key = key
         self._plan = plan
@@ -171,6 +174,8 @@ class Gateway:
                     self._tasks.start("decide", self._decide(item))
                 case Cancel():
                     self._tasks.start("cancel", self._cancel(item))
+                case NotSecured():
+                    self._enter_handshake(item)
                 case Ended():
                     self._tasks.start("ended", self._ended(item))
                 case CatalogueChanged():
@@ -262,6 +267,12 @@ class Gateway:
             self.carrier.note(cancel.ticket)
         else:
             self.carrier.silence(cancel.ticket)
+
+    def _enter_handshake(self, failed: NotSecured) -> None:
+        try:
+            self._handshakes.enter(failed)
+        except NativeError as fault:
+            _log.error("evidence cannot be written", fault=str(fault))
 
     async def _ended(self, ended: Ended) -> None:
         live = self._live.pop(ended.session, None)

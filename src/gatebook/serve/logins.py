@@ -32,6 +32,7 @@ COUNTED_S: Final = 10.0  # the rest is told by one entry for so long
 SOURCES: Final = 10_000  # LIMIT: sources remembered
 NAMES: Final = 10_000  # LIMIT: names remembered, per source and in all
 CHECKS: Final = 32  # LIMIT: different names of checks in one count
+OTHERS: Final = "others"  # who stands for sources, or checks, of which too many are counted
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -156,13 +157,10 @@ class Logins:
     def fail(self, ip: str, user: str, check: str, moment: float, *, heard: bool = True) -> bool:
         """Somebody did not; return whether the book tells it by an entry of its own. Else it is counted.
 
-        `heard` is False for an attempt that was turned away unheard: it slows nobody further.
+        `heard` is False for an attempt of which no credential was looked at: it slows nobody further.
         """
         source, name = source_of(ip), name_of(user)
-        state = self._sources.find(source) or _Source()
-        gone = self._sources.put(source, state)
-        if gone is not None and gone.counted:
-            self._forgotten.append(_count("others", gone, moment))
+        state = self._state_of(source, moment)
         if heard:
             state.failed.add(moment)
             _note(self._names, (source, name), NAME_FREE + len(NAME_STEPS_S), moment)
@@ -170,11 +168,12 @@ class Logins:
         is_told = state.told.count(moment) < ENTERED
         state.told.add(moment)
         if not is_told:
-            if not state.counted:
-                state.counted_since = moment
-                self._counting.add(source)
-            state.counted[check if check in state.counted or len(state.counted) < CHECKS else "others"] += 1
+            self._tally(source, state, check, 1, moment)
         return is_told
+
+    def fail_elsewhere(self, check: str, times: int, moment: float) -> None:
+        """So many failed of whom nobody knows from where: they are counted as `others`."""
+        self._tally(OTHERS, self._state_of(OTHERS, moment), check, times, moment)
 
     def take_counted(self, moment: float, *, ending: bool = False) -> list[Counted]:
         """Return the counts whose ten seconds are over, or all if the gate is ending; they begin anew."""
@@ -188,6 +187,19 @@ class Logins:
                 state.counted.clear()
                 self._counting.discard(source)
         return taken
+
+    def _state_of(self, source: str, moment: float) -> _Source:
+        state = self._sources.find(source) or _Source()
+        gone = self._sources.put(source, state)
+        if gone is not None and gone.counted:
+            self._forgotten.append(_count(OTHERS, gone, moment))
+        return state
+
+    def _tally(self, source: str, state: _Source, check: str, times: int, moment: float) -> None:
+        if not state.counted:
+            state.counted_since = moment
+            self._counting.add(source)
+        state.counted[check if check in state.counted or len(state.counted) < CHECKS else OTHERS] += times
 
 
 def _note(table: _Bounded[K, _Recent], key: K, most: int, moment: float) -> None:

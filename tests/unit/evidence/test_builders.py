@@ -83,6 +83,14 @@ def test_says_which_check_failed() -> None:
     assert "target" not in leaf
 
 
+def test_says_why_a_handshake_failed() -> None:
+    answer = NotIdentified((Check("certificate", passed=False),))
+    leaf = decode_leaf(builders.authn(GATE, answer, user="", database="", source=SOURCE, reason="expired"))
+    assert (leaf["result"], leaf["failed"], leaf["reason"]) == ("refused", "certificate", "expired")
+    assert leaf["claimed"] == {"database": "", "user": ""}
+    assert check_leaf(leaf, "gate").name == "authn"
+
+
 def test_names_no_credential_where_none_could_be_read() -> None:
     answer = NotIdentified((Check("form", passed=False),))
     assert "credential" not in decode_leaf(builders.authn(GATE, answer, user="u", database="x", source=SOURCE))

@@ -36,6 +36,11 @@ def test_a_failed_login_names_its_check() -> None:
     assert summarise_login(attempt(result="refused", refusal="admit.denied")).failed == "policy"
 
 
+def test_a_login_that_failed_in_the_handshake_says_why() -> None:
+    told = summarise_login(attempt(result="refused", failed="certificate", reason="expired", claimed={}))
+    assert (told.failed, told.reason, told.user) == ("certificate", "expired", "")
+
+
 def test_counted_logins_are_one_line_with_their_number() -> None:
     counted = attempt(event="authn.counted", failures=12, checks={"known": 10, "form": 2}, seconds=10)
     told = summarise_login(counted)

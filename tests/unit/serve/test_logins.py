@@ -119,6 +119,16 @@ def test_twenty_failures_a_minute_are_told_and_the_rest_of_each_ten_seconds_coun
     assert fail(book, 1, at=91.0) == 1
 
 
+def test_failures_from_nobody_knows_where_are_one_count_for_ten_seconds() -> None:
+    book = Logins()
+    book.fail_elsewhere("tls", 70, 1.0)
+    book.fail_elsewhere("certificate", 5, 2.0)
+    book.fail_elsewhere("tls", 2, 3.0)
+    assert book.take_counted(10.9) == []
+    assert book.take_counted(11.0) == [Counted("others", 77, (("certificate", 5), ("tls", 72)), 10)]
+    assert book.take_counted(30.0) == []
+
+
 def test_what_is_counted_when_the_gate_ends_is_told() -> None:
     book = Logins()
     fail(book, 21)

@@ -5,6 +5,9 @@
 use super::*;
 use std::task::{Context, Poll, Waker};
 
+use gatebook_wire::TlsFault;
+
+use super::handshakes::WAITING;
 use crate::mailbox::Letter;
 
 fn desk() -> (Desk, Arc<Mailbox>) {
@@ -105,6 +108,33 @@ fn a_parse_that_took_too_long_is_overtaken() {
         unreachable!("{items:?}");
     };
     assert_eq!(parsed, &Parsed::failed("too slow"));
+}
+
+#[test]
+fn failed_handshakes_wait_in_bounded_memory_and_hold_up_nobody() {
+    let (desk, mailbox) = desk();
+    let fault = TlsFault::CertificateMissing;
+    let flood = NotSecured { peer: ("192.0.2.1".to_owned(), 4000), fault };
+    for _ in 0..WAITING + 7 {
+        desk.not_secured(flood.clone());
+    }
+    desk.not_secured(NotSecured { fault: TlsFault::Closed, ..flood.clone() });
+    ask(&desk, &mailbox, 1, "quiet");
+    parse_all(&desk, 1);
+    desk.ended(Box::new(Ended { session: "s".to_owned(), ..Ended::default() }));
+    assert!(matches!(
+        desk.drain(3).as_slice(),
+        [Item::Ended(_), Item::Question(..), Item::NotSecured(first)] if *first == flood
+    ));
+    let rest = desk.drain(WAITING + 9);
+    assert_eq!(rest.len(), WAITING - 1 + 2);
+    assert!(matches!(
+        rest.as_slice(),
+        [.., Item::NotSecuredBeyond("certificate", 7), Item::NotSecuredBeyond("tls", 1)]
+    ));
+    assert!(!rung(&desk));
+    desk.not_secured(flood);
+    assert!(rung(&desk));
 }
 
 #[test]

@@ -342,6 +342,17 @@ impl Gate {
         })
     }
 
+    /// Check and reason of the next client that never came inside TLS.
+    pub fn not_secured(&self) -> (&'static str, &'static str) {
+        self.next(|item| match item {
+            Item::NotSecured(failed) => {
+                assert_eq!(failed.peer.0, "127.0.0.1");
+                Some(failed.fault.words())
+            }
+            _ => None,
+        })
+    }
+
     pub fn ended(&self) -> Ended {
         self.next(|item| match item {
             Item::Ended(ended) => Some(*ended),

@@ -160,7 +160,7 @@ fn a_client_that_speaks_another_protocol_is_refused_in_the_handshake() {
     let gate = gate(&certificate);
     let error = secure(&gate, &certificate.root, &[b"http/1.1"]).unwrap_err();
     assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
-    assert_eq!(gate.ended().cause, "client closed");
+    assert_eq!(gate.not_secured(), ("tls", "alpn"));
 }
 
 #[test]
@@ -169,7 +169,34 @@ fn a_listener_without_certificate_closes_a_client_that_wants_tls() {
     let mut client = gate.connect();
     client.write_all(b"S").unwrap();
     assert_eq!(rest(&mut client), "S");
+    assert_eq!(gate.not_secured(), ("tls", "other"));
+}
+
+#[test]
+fn what_is_no_tls_a_client_that_leaves_and_one_that_does_not_trust_the_gate_are_told_apart() {
+    let gate = gate(&certificate("gate.test"));
+    let asked = || {
+        let mut client = gate.connect();
+        client.write_all(b"S").unwrap();
+        expect(&mut client, b"S");
+        client
+    };
+    let mut babbling = asked();
+    babbling.write_all(b"GET / HTTP/1.1\r\nHost: gate.test\r\n\r\n").unwrap();
+    assert_eq!(gate.not_secured(), ("tls", "malformed"));
+    drop(asked());
+    assert_eq!(gate.not_secured(), ("tls", "closed"));
+    let stranger = certificate("gate.test");
+    assert!(secure(&gate, &stranger.root, &[]).is_err());
+    assert_eq!(gate.not_secured(), ("tls", "alert"));
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_no_failed_handshake() {
+    let gate = gate(&certificate("gate.test"));
+    drop(gate.connect());
     assert_eq!(gate.ended().cause, "client closed");
+    assert!(gate.carrier.desk().drain(9).is_empty());
 }
 
 #[test]
@@ -225,7 +252,7 @@ fn a_certificate_of_another_root_is_refused_in_the_handshake() {
     let mut stream = secure_as(&gate, &own.root, &[], Some(&stranger)).unwrap();
     let error = stream.read(&mut [0; 1]).unwrap_err();
     assert!(error.to_string().contains("UnknownCA"), "{error}");
-    assert_eq!(gate.ended().cause, "client closed");
+    assert_eq!(gate.not_secured(), ("certificate", "authority"));
 }
 
 #[test]
@@ -235,6 +262,7 @@ fn where_a_certificate_is_required_none_comes_without() {
     let mut stream = secure_as(&gate, &own.root, &[], None).unwrap();
     let error = stream.read(&mut [0; 1]).unwrap_err();
     assert!(error.to_string().contains("CertificateRequired"), "{error}");
+    assert_eq!(gate.not_secured(), ("certificate", "missing"));
     assert_eq!(shown(&gate, &own, Some(&client)).unwrap(), "bye:silence");
 }
 

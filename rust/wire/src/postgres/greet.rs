@@ -13,7 +13,7 @@ use super::oauth;
 use super::refusal::fatal;
 use super::{Phase, Postgres};
 use crate::proof::Cleared;
-use crate::seam::{Ask, Cause, Command, Hello, Moment, Out, TlsFacts};
+use crate::seam::{Ask, Cause, Command, Hello, Moment, Out, TlsFacts, TlsFault};
 
 /// The name that a client of direct TLS must agree on (registered with IANA).
 const ALPN: &str = "postgresql";
@@ -45,8 +45,7 @@ impl Postgres {
             }
             Packet::Startup(..) if tls.is_none() && !self.setup.insecure_plaintext => {
                 let words = "the gate asks for a password only inside TLS";
-                out.send_client(Cleared::own_words(&fatal("protocol.tls_required", words)));
-                self.finish(&Cause::with("protocol violation", "plaintext start-up"), at, out);
+                self.reject("protocol.tls_required", words, at, out);
             }
             Packet::Startup(minor, parameters) => {
                 let tls = tls.take();
@@ -54,20 +53,25 @@ impl Postgres {
             }
             Packet::Version(major, minor) => {
                 let words = format!("protocol {major}.{minor} is not served");
-                out.send_client(Cleared::own_words(&fatal("protocol.version", &words)));
-                self.finish(&Cause::with("protocol violation", words), at, out);
+                self.reject("protocol.version", &words, at, out);
             }
             Packet::Ssl | Packet::Gssenc => {
                 let words = "encryption was asked for inside TLS";
-                out.send_client(Cleared::own_words(&fatal("protocol.malformed", words)));
-                self.finish(&Cause::with("protocol violation", words), at, out);
+                self.reject("protocol.malformed", words, at, out);
             }
-            Packet::Malformed(words) => {
-                out.send_client(Cleared::own_words(&fatal("protocol.malformed", words)));
-                self.finish(&Cause::with("protocol violation", words), at, out);
-            }
+            Packet::Malformed(words) => self.reject("protocol.malformed", words, at, out),
         }
         Some(length)
+    }
+
+    /// Ends with words what cannot become a session. Who says it outside TLS, where that is due, has
+    /// failed to log in.
+    fn reject(&mut self, code: &'static str, words: &str, at: Moment, out: &mut Out) {
+        if matches!(self.phase, Phase::Start { tls: None }) && !self.setup.insecure_plaintext {
+            out.commands.push(Command::NotSecured(TlsFault::Plaintext));
+        }
+        out.send_client(Cleared::own_words(&fatal(code, words)));
+        self.finish(&Cause::with("protocol violation", words), at, out);
     }
 
     /// The client's handshake is done. Without the name, what came directly might be meant for a
@@ -78,6 +82,7 @@ impl Postgres {
         self.phase = Phase::Start { tls: Some(facts) };
         if direct && !is_named {
             let words = "direct TLS without the protocol's name (ALPN `postgresql`)";
+            out.commands.push(Command::NotSecured(TlsFault::Alpn));
             self.end_with_words("protocol.malformed", "protocol violation", words, at, out);
         }
     }

@@ -39,7 +39,7 @@ use session::{Session, Step};
 use crate::cache::{Cache, Epochs};
 use crate::proof::{Stage, Token};
 use crate::quota::Quotas;
-use crate::seam::{Answer, Cause, Command, Conversation, Event, Moment, Out, TlsFacts};
+use crate::seam::{Answer, Cause, Command, Conversation, Event, Moment, Out, TlsFacts, TlsFault};
 
 /// What all conversations of a process share.
 #[derive(Clone, Debug)]
@@ -168,6 +168,7 @@ impl Postgres {
                 // Plaintext behind the SSLRequest: somebody in the path put it there.
                 let note = "bytes behind the TLS request, before the handshake";
                 out.commands.clear();
+                out.commands.push(Command::NotSecured(TlsFault::Plaintext));
                 self.finish(&Cause::with("protocol violation", note), at, out);
                 None
             }
