@@ -22,7 +22,8 @@ def _manifest(crate: str) -> dict[str, object]:
 
 
 def _sources(crate: str) -> list[Path]:
-    return [path for path in files(".rs", below=f"rust/{crate}/src") if path.name != "tests.rs"]
+    sources = files(".rs", below=f"rust/{crate}/src")
+    return [path for path in sources if path.name != "tests.rs" and "tests" not in path.parts]
 
 
 def _dependencies(crate: str) -> set[str]:
