@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The PostgreSQL conversation: from `SSLRequest` to `Terminate`, sans I/O.
 //!
-//! Read in the order of the conversation: [`greet`] (who is there), [`oauth`] (with a token),
-//! [`enter`] and [`login`] (the gate's own login), [`frontend`] (what the client says), [`ruling`]
-//! (how it is ruled on), [`refusal`] (how a no is answered), [`inflow`] and [`backend`] (what the
-//! upstream answers), [`evidence`] (what is written of it), [`end`] (how it ends).
+//! Read in the order of the conversation: [`pump`] (how bytes are served), [`greet`] (who is there),
+//! [`oauth`] (with a token), [`enter`] and [`login`] (the gate's own login), [`frontend`] (what the
+//! client says), [`ruling`] (how it is ruled on), [`refusal`] (how a no is answered), [`inflow`] and
+//! [`backend`] (what the upstream answers), [`evidence`] (what is written of it), [`end`] (how it
+//! ends).
 
 mod backend;
 mod end;
@@ -20,6 +21,7 @@ mod message;
 mod names;
 mod oauth;
 mod parts;
+mod pump;
 mod queue;
 mod refusal;
 mod ruling;
@@ -30,16 +32,14 @@ use std::sync::Arc;
 
 use end::cancel_errand;
 use evidence::Evidence;
-use frontend::Desk;
 use inflow::Inflow;
 use login::Login;
-use message::Framed;
-use session::{Session, Step};
+use session::Session;
 
 use crate::cache::{Cache, Epochs};
 use crate::proof::{Stage, Token};
 use crate::quota::Quotas;
-use crate::seam::{Answer, Cause, Command, Conversation, Event, Moment, Out, TlsFacts, TlsFault};
+use crate::seam::{Answer, Cause, Command, Conversation, Event, Moment, Out, TlsFacts};
 
 /// What all conversations of a process share.
 #[derive(Clone, Debug)]
@@ -122,136 +122,6 @@ impl Postgres {
             last_us: 0,
             closing_us: None,
             leaving: Stage::default(),
-        }
-    }
-
-    /// Serves client bytes: what was held back, then `fresh`.
-    fn pump_client(&mut self, fresh: &[u8], at: Moment, out: &mut Out) {
-        if self.has_terminated {
-            return;
-        }
-        let mut held = std::mem::take(&mut self.input);
-        if !held.is_empty() {
-            held.extend_from_slice(fresh);
-        }
-        let data: &[u8] = if held.is_empty() { fresh } else { &held };
-        let mut used = 0;
-        self.blocked = false;
-        while !self.blocked {
-            let rest = data.get(used..).unwrap_or_default();
-            if rest.is_empty() {
-                break;
-            }
-            let Some(taken) = self.serve_front(rest, at, out) else { break };
-            used += taken;
-        }
-        if matches!(self.phase, Phase::Over) {
-            return;
-        }
-        if held.is_empty() {
-            self.input.extend_from_slice(data.get(used..).unwrap_or_default());
-        } else {
-            held.drain(..used);
-            self.input = held;
-        }
-    }
-
-    /// Serves what stands at the front; the bytes it used, or `None` if more is needed.
-    fn serve_front(&mut self, rest: &[u8], at: Moment, out: &mut Out) -> Option<usize> {
-        match &mut self.phase {
-            Phase::Start { .. } => self.serve_packet(rest, at, out),
-            Phase::Password { .. } => self.serve_password(rest, at, out),
-            Phase::Bearer { .. } => self.serve_bearer(rest, at, out),
-            Phase::BearerRefused { .. } => self.serve_bearer_end(rest, at, out),
-            Phase::Session(_) => self.serve_message(rest, at, out),
-            Phase::ClientHandshake { .. } => {
-                // Plaintext behind the SSLRequest: somebody in the path put it there.
-                let note = "bytes behind the TLS request, before the handshake";
-                out.commands.clear();
-                out.commands.push(Command::NotSecured(TlsFault::Plaintext));
-                self.finish(&Cause::with("protocol violation", note), at, out);
-                None
-            }
-            Phase::Admitting { .. } | Phase::Cancelling { .. } | Phase::Login(_) => {
-                self.blocked = true;
-                None
-            }
-            Phase::Over => None,
-        }
-    }
-
-    fn serve_message(&mut self, rest: &[u8], at: Moment, out: &mut Out) -> Option<usize> {
-        let Phase::Session(session) = &mut self.phase else { return None };
-        if session.is_waiting() {
-            self.blocked = true;
-            return None;
-        }
-        let bound = usize::try_from(session.limits.message_bytes).unwrap_or(usize::MAX);
-        let message = match message::frame(rest, bound) {
-            Framed::NeedMore => return None,
-            Framed::Message(message) => message,
-            Framed::Malformed(length) => {
-                let note = format!("message of {length} bytes, at most {bound}");
-                self.end_with_words("limit.message", "protocol violation", &note, at, out);
-                return None;
-            }
-        };
-        loop {
-            let mut desk = Desk { setup: &self.setup, ticket: &mut self.ticket, at };
-            match session.client_message(message, &mut desk, out) {
-                Step::Done => return Some(message.whole.len()),
-                Step::Again => {}
-                Step::Wait => {
-                    self.blocked = true;
-                    return None;
-                }
-                Step::End(cause) if cause.word == "client closed" => {
-                    self.has_terminated = true;
-                    self.client_closed(at, out);
-                    return None;
-                }
-                Step::End(cause) => {
-                    let code = if cause.note.starts_with(frontend::UNLISTED) {
-                        "protocol.unlisted"
-                    } else {
-                        "protocol.malformed"
-                    };
-                    self.end_with_words(code, cause.word, &cause.note, at, out);
-                    return None;
-                }
-            }
-        }
-    }
-
-    /// Serves upstream bytes. A client message that waits for an answer is looked at behind each
-    /// message, not behind all of them: what is forwarded must not depend on how they were split.
-    fn upstream_bytes(&mut self, mut bytes: &[u8], at: Moment, out: &mut Out) {
-        while !bytes.is_empty() {
-            // So is the end that waits for the last answer.
-            let stepwise = self.blocked || self.closing_us.is_some();
-            match &mut self.phase {
-                Phase::Session(session) => {
-                    let inflow = &mut self.inflow;
-                    let used =
-                        session.upstream_bytes(&self.setup, inflow, bytes, stepwise, at, out);
-                    let drained = session.queue.is_empty();
-                    match used {
-                        Ok(used) => bytes = bytes.get(used..).unwrap_or_default(),
-                        Err(cause) => {
-                            self.end_with_words("upstream.lost", cause.word, &cause.note, at, out);
-                        }
-                    }
-                    if drained && self.closing_us.is_some() {
-                        self.finish(&Cause::of("client closed"), at, out);
-                    }
-                }
-                Phase::Login(_) => {
-                    self.login_bytes(bytes, at, out);
-                    bytes = &[];
-                }
-                _ => return,
-            }
-            self.pump_client(&[], at, out);
         }
     }
 
