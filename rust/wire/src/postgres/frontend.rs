@@ -27,6 +27,15 @@ pub struct Desk<'a> {
     pub at: Moment,
 }
 
+/// A message that was allowed and is on its way.
+struct Carried {
+    /// What allowed it, and the epochs of that.
+    verdict: Arc<Verdict>,
+    decided: EpochValues,
+    /// Its operations, by their intents.
+    running: Vec<Running>,
+}
+
 /// The server's words for a message kind that it does not know either.
 pub const UNLISTED: &str = "invalid frontend message type";
 /// What a policy's no is told as where it is about a name that the gate does not know.
@@ -88,14 +97,10 @@ impl Session {
             Err(fault) => return self.refuse_malformed(message, fault, desk.at, out),
         };
         let matter = Matter { via: "query", text, ..Matter::default() };
-        let (verdict, proof, _) = match self.decide(&matter, Refused::Simple, message, 5, desk, out)
-        {
-            Ok(allowed) => allowed,
+        let running = match self.carry(&matter, Refused::Simple, (message, 5), desk, out) {
+            Ok(carried) => carried.running,
             Err(step) => return step,
         };
-        let running = self.intend(&matter, &verdict, desk.at, out);
-        self.record_blotted(message.whole, 5, &verdict, desk.at, out);
-        self.stage.push(proof, message.whole);
         let drops_unnamed = self.names.statement(b"").is_some();
         if drops_unnamed {
             self.names.change(self.groups.0, b"", None);
@@ -118,13 +123,10 @@ impl Session {
             return self.refuse(&matter, kind, &refusal, None, (message, start), desk.at, out);
         }
         let matter = Matter { via: "parse", text, types, ..Matter::default() };
-        let (verdict, proof, _) = match self.decide(&matter, kind, message, start, desk, out) {
-            Ok(allowed) => allowed,
+        let running = match self.carry(&matter, kind, (message, start), desk, out) {
+            Ok(carried) => carried.running.into_iter().next(),
             Err(step) => return step,
         };
-        let running = self.intend(&matter, &verdict, desk.at, out).into_iter().next();
-        self.record_blotted(message.whole, start, &verdict, desk.at, out);
-        self.stage.push(proof, message.whole);
         let statement = Statement::parsed(text, types);
         self.names.change(self.groups.0, name, Some(Arc::new(statement)));
         self.queue.push(Expect::Parse { running, unnamed: name.is_empty() });
@@ -145,20 +147,17 @@ impl Session {
         let unknown = known.is_none().then_some(UNKNOWN_STATEMENT);
         let statement = known.unwrap_or_else(|| Arc::new(Statement::unknown(name)));
         let matter = Matter { arguments, unknown, ..statement.matter() };
-        let (verdict, proof, decided) =
-            match self.decide(&matter, Refused::Extended, message, 0, desk, out) {
-                Ok(allowed) => allowed,
-                Err(step) => return step,
-            };
-        let running = self.intend(&matter, &verdict, desk.at, out).into_iter().next();
-        self.record(b'>', message.whole, desk.at, out);
-        self.stage.push(proof, message.whole);
+        let carried = match self.carry(&matter, Refused::Extended, (message, 0), desk, out) {
+            Ok(carried) => carried,
+            Err(step) => return step,
+        };
+        let running = carried.running.into_iter().next();
         let bound = Portal {
             statement: Arc::clone(&statement),
             arguments: arguments.into(),
             operation: running.as_ref().map(|running| running.operation),
-            verdict,
-            decided: self.decided_as_of_here(decided),
+            verdict: carried.verdict,
+            decided: self.decided_as_of_here(carried.decided),
             executions: 0,
             group: self.groups.0,
         };
@@ -228,14 +227,10 @@ impl Session {
     ) -> Step {
         let fetch = Statement::unknown_portal(name);
         let matter = Matter { unknown: Some(UNKNOWN_PORTAL), ..fetch.matter() };
-        let (verdict, proof, _) =
-            match self.decide(&matter, Refused::Extended, message, 0, desk, out) {
-                Ok(allowed) => allowed,
-                Err(step) => return step,
-            };
-        let running = self.intend(&matter, &verdict, desk.at, out).into_iter().next();
-        self.record(b'>', message.whole, desk.at, out);
-        self.stage.push(proof, message.whole);
+        let running = match self.carry(&matter, Refused::Extended, (message, 0), desk, out) {
+            Ok(carried) => carried.running.into_iter().next(),
+            Err(step) => return step,
+        };
         self.queue.push(Expect::Execute { running });
         self.group_open = true;
         Step::Done
@@ -298,14 +293,10 @@ impl Session {
 
     fn function(&mut self, message: Message<'_>, desk: &mut Desk<'_>, out: &mut Out) -> Step {
         let matter = Matter { via: "function", arguments: message.body, ..Matter::default() };
-        let (verdict, proof, _) = match self.decide(&matter, Refused::Simple, message, 0, desk, out)
-        {
-            Ok(allowed) => allowed,
+        let running = match self.carry(&matter, Refused::Simple, (message, 0), desk, out) {
+            Ok(carried) => carried.running.into_iter().next(),
             Err(step) => return step,
         };
-        let running = self.intend(&matter, &verdict, desk.at, out).into_iter().next();
-        self.record(b'>', message.whole, desk.at, out);
-        self.stage.push(proof, message.whole);
         self.queue.push(Expect::Function { running });
         self.end_group();
         Step::Done
@@ -334,6 +325,25 @@ impl Session {
     fn terminate(&mut self, message: Message<'_>, at: Moment, out: &mut Out) -> Step {
         self.record(b'>', message.whole, at, out);
         Step::End(Cause::of("client closed"))
+    }
+
+    /// The way of every message that begins something: decided, its intents written, recorded, staged
+    /// behind them. `place` is as for a refusal; `Err` is the step to return.
+    fn carry(
+        &mut self,
+        matter: &Matter<'_>,
+        kind: Refused,
+        place: (Message<'_>, usize),
+        desk: &mut Desk<'_>,
+        out: &mut Out,
+    ) -> Result<Carried, Step> {
+        let (message, text_start) = place;
+        let (verdict, proof, decided) =
+            self.decide(matter, kind, message, text_start, desk, out)?;
+        let running = self.intend(matter, &verdict, desk.at, out);
+        self.record_blotted(place, &verdict.blots, desk.at, out);
+        self.stage.push(proof, message.whole);
+        Ok(Carried { verdict, decided, running })
     }
 
     /// The epochs of a ruling, with those of the session as the ruled message leaves them. Never

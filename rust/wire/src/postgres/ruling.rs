@@ -108,10 +108,7 @@ impl Session {
         let arguments = if matter.via == "bind" { matter.arguments } else { &[] };
         let subject = Subject { via: matter.via, text: &text, arguments };
         let operation = self.evidence.refused(&subject, verdict, refusal, at, out);
-        // A message without text (Bind, Execute) holds nothing that the ranges speak of.
-        let blots = if place.1 == 0 { &[] } else { blots };
-        let whole = blotted(place.0.whole, place.1, blots);
-        self.record(b'>', &whole, at, out);
+        self.record_blotted(place, blots, at, out);
         self.answer_refusal(kind, refusal, operation, at, out);
         Step::Done
     }
@@ -187,16 +184,18 @@ impl Session {
         running
     }
 
+    /// Records a message without its passwords. `place` is as for a refusal.
     pub(super) fn record_blotted(
         &mut self,
-        whole: &[u8],
-        text_start: usize,
-        verdict: &Verdict,
+        place: (Message<'_>, usize),
+        blots: &[(u32, u32)],
         at: Moment,
         out: &mut Out,
     ) {
-        let whole = blotted(whole, text_start, &verdict.blots);
-        self.record(b'>', &whole, at, out);
+        let (message, text_start) = place;
+        // A message without text (Bind, Execute) holds nothing that the ranges speak of.
+        let blots = if text_start == 0 { &[] } else { blots };
+        self.record(b'>', &blotted(message.whole, text_start, blots), at, out);
     }
 
     /// Whether a question is open.
