@@ -13,10 +13,12 @@ use std::sync::Arc;
 use gatebook_wire::postgres::{Postgres, Setup};
 use gatebook_wire::seam::{OperationFacts, Refusal};
 use gatebook_wire::{
-    Admission, Answer, Ask, CacheScope, Command, Conversation, Dial, Durability, Event, Limits,
-    Moment, Out, Verdict,
+    Answer, Ask, CacheScope, Command, Conversation, Durability, Event, Moment, Out, Verdict,
 };
 use libfuzzer_sys::fuzz_target;
+
+#[path = "../../wire/examples/support/admission.rs"]
+mod plain;
 
 /// LIMIT: batches that one event may lead to; more is a stall.
 const TURNS: usize = 10_000;
@@ -192,7 +194,7 @@ impl Play {
 /// A desk that admits, and refuses every text that holds an `x`.
 fn answer(ask: &Ask) -> Answer {
     let question = match ask {
-        Ask::Hello(_) => return Answer::Admitted(Box::new(admission())),
+        Ask::Hello(_) => return Answer::Admitted(Box::new(plain::admission("s_fuzz", 5432))),
         Ask::Question(question) => question,
         Ask::Cancel(_) => return Answer::Noted,
     };
@@ -219,28 +221,4 @@ fn answer(ask: &Ask) -> Answer {
         mask: gatebook_wire::proof::MaskPlan::empty(),
         blots: Vec::new(),
     }))
-}
-
-fn admission() -> Admission {
-    Admission {
-        session: "s_fuzz".to_owned(),
-        dial: Dial { host: "127.0.0.1".to_owned(), port: 5432 },
-        tls: None,
-        account: "reader".to_owned(),
-        password: Vec::new(),
-        insecure_md5: false,
-        nonce: "0123456789abcdefgh".to_owned(),
-        startup: vec![("database".to_owned(), "shop".to_owned())],
-        scope: [0; 32],
-        principal: "p".to_owned(),
-        facts_query: Vec::new(),
-        cancel_secret: [7; 32],
-        recording_key: [7; 32],
-        recording_head: Vec::new(),
-        identity: b"{}".to_vec(),
-        source: b"{}".to_vec(),
-        place: b"{}".to_vec(),
-        ends_at_us: 0,
-        limits: Limits::default(),
-    }
 }

@@ -11,9 +11,12 @@ use gatebook_wire::postgres::{Postgres, Setup};
 use gatebook_wire::proof::MaskPlan;
 use gatebook_wire::seam::OperationFacts;
 use gatebook_wire::{
-    Admission, Answer, Ask, CacheScope, Command, Conversation, Dial, Durability, Event, Limits,
-    Moment, Out, Verdict,
+    Admission, Answer, Ask, CacheScope, Command, Conversation, Durability, Event, Moment, Out,
+    Verdict,
 };
+
+#[path = "support/admission.rs"]
+mod plain;
 
 const ROUNDS: usize = 200;
 const QUERIES: u32 = 2_000;
@@ -74,25 +77,12 @@ fn answer(ask: &Ask) -> Answer {
 
 fn admission() -> Admission {
     Admission {
-        session: "s_0123456789abcdefghjkmnpqrs".to_owned(),
-        dial: Dial { host: "127.0.0.1".to_owned(), port: 5432 },
-        tls: None,
         account: "bench".to_owned(),
-        password: Vec::new(),
-        insecure_md5: false,
-        nonce: "0123456789abcdefgh".to_owned(),
         startup: vec![("database".to_owned(), "bench".to_owned())],
-        scope: [0; 32],
-        principal: "p".to_owned(),
-        facts_query: Vec::new(),
-        cancel_secret: [7; 32],
-        recording_key: [7; 32],
-        recording_head: Vec::new(),
         identity: br#"{"actor":[{"issuer":"gatebook:gate","subject":"bench-agent"}],"agent":{"issuer":"gatebook:gate","subject":"bench-agent"},"credential":"k_0123456789ab","groups":["bench-agents"],"kind":"agent","method":"api_key","owner":{"issuer":"gatebook:gate","subject":"robin"},"role":"bench"}"#.to_vec(),
         source: br#"{"ip":"127.0.0.1","port":50000}"#.to_vec(),
         place: br#"{"account":"bench","database":"bench","gateway":"gate","target":"bench"}"#.to_vec(),
-        ends_at_us: 0,
-        limits: Limits::default(),
+        ..plain::admission("s_0123456789abcdefghjkmnpqrs", 5432)
     }
 }
 

@@ -13,8 +13,11 @@ use gatebook_carrier::{Carrier, Item, ListenSpec, Options, Parsed, ServerTls};
 use gatebook_wire::proof::{Authorized, Cleared, Housekeeping, MaskPlan, Stage};
 use gatebook_wire::{
     Admission, Answer, Ask, Cause, Command, Conversation, Dial, Durability, Ended, Errand, Event,
-    Limits, Moment, Out, Question, TlsDemand, Verdict,
+    Moment, Out, Question, TlsDemand, Verdict,
 };
+
+#[path = "../../../wire/examples/support/admission.rs"]
+mod plain;
 
 /// Leaf of every entry of a relay.
 const ENTRY: &[u8] = br#"{"event":"test"}"#;
@@ -372,27 +375,7 @@ impl Gate {
 
 /// Consent to a session at a loopback port.
 pub fn admission(session: &str, port: u16, tls: Option<TlsDemand>) -> Admission {
-    Admission {
-        session: session.to_owned(),
-        dial: Dial { host: "127.0.0.1".to_owned(), port },
-        tls,
-        account: String::new(),
-        password: Vec::new(),
-        insecure_md5: false,
-        nonce: String::new(),
-        startup: Vec::new(),
-        scope: [0; 32],
-        principal: String::new(),
-        facts_query: Vec::new(),
-        cancel_secret: [0; 32],
-        recording_key: [7; 32],
-        recording_head: Vec::new(),
-        identity: Vec::new(),
-        source: Vec::new(),
-        place: Vec::new(),
-        ends_at_us: 0,
-        limits: Limits::default(),
-    }
+    Admission { tls, ..plain::admission(session, port) }
 }
 
 /// A verdict that allows.
