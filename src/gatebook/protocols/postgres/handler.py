@@ -44,7 +44,7 @@ REASONS_CHARACTERS: Final = 2000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of a session, as the conversation takes them."""
+    """Bounds of a session, by the names under which an admission takes them."""
 
     statement_bytes: int
     message_bytes: int
@@ -177,14 +177,8 @@ def _admission(
         source=encode_canonical(source),
         place=encode_canonical(place),
         ends_at_us=fresh.ends_at_us,
-        statement_bytes=limits.statement_bytes,
-        message_bytes=limits.message_bytes,
-        names=limits.names,
-        pipeline=limits.pipeline,
-        idle_us=limits.idle_us,
-        journal_bytes_per_hour=limits.journal_bytes_per_hour,
-        recording_bytes_per_hour=limits.recording_bytes_per_hour,
         insecure_md5=target.insecure_md5,
+        **dataclasses.asdict(limits),
     )
 
 
