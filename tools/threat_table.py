@@ -55,7 +55,6 @@ THREATS = {
     "AU-03": "a journal or the ledger removed as a whole: it is missed",
     "AU-04": "entries changed, swapped or doubled, a byte in any file of the ledger: found and named",
     "AU-05": "a ledger made anew under another key: refused by whoever kept the key",
-    "AU-07": "an agent that fills the book: refused beyond its hourly quota; refusals, ends and the operator have room",
     "AU-07": "whoever fills the book: refused beyond a quota, or counted; refusals, ends and the operator have room",
     "AU-08": "the gate is killed at any moment: every statement that ran has its intent, and the book verifies",
     "AU-09": "a second notary is refused; whatever step of its disk fails, there is never a fork",
