@@ -49,6 +49,12 @@ fn is_apart(text: &[u8]) -> bool {
     })
 }
 
+/// A dollar-quoted text is searched for passwords as a statement of its own.
+fn is_dollar_quoted_connection(piece: &[u8]) -> bool {
+    let word = b"connection";
+    piece.starts_with(b"$") && piece.windows(word.len()).any(|it| it.eq_ignore_ascii_case(word))
+}
+
 /// Where a constant would stand if it came next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -145,7 +151,7 @@ impl<'a> Shaper<'a> {
             }
             let piece = text.get(lexeme.start..lexeme.end)?;
             let word = if lexeme.kind == Kind::Word { words::classify(piece) } else { Word::Other };
-            if word == Word::Connection {
+            if word == Word::Connection || is_dollar_quoted_connection(piece) {
                 return None; // a conninfo string may come behind it, and is blotted out
             }
             let is_first = self.out.is_empty();

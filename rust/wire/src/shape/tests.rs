@@ -188,6 +188,7 @@ fn is_not_certain_of_what_it_does_not_know() {
         "SELECT a \x0b FROM t",
         "UPDATE u SET PassWord = 'x' WHERE id = 5",
         "UPDATE u SET connection = 'x'",
+        "SELECT $$ConnectioN 'x'$$",
         "SELECT a FROM t WHERE b = 'host=h password=p'",
         "SELECT a FROM t WHERE b = 'postgres://u:p@h/d'",
         "SELECT a FROM t WHERE b = 5 /* PASSWORD 'x' */",
