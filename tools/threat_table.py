@@ -59,6 +59,8 @@ THREATS = {
     "AU-08": "the gate is killed at any moment: every statement that ran has its intent, and the book verifies",
     "AU-09": "a second notary is refused; whatever step of its disk fails, there is never a fork",
     "AU-10": "a session id that is a path: refused before a file is opened",
+    "AU-12": "a policy changed and put back: each decision names its policies, each loading is entered",
+    "AU-13": "a gate that dies: its recordings are finished at the next start, and the book says so",
 }
 _CARRIER = re.compile(r"def test_([a-z]{2,3})_(\d\d)_\w+")
 
