@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.servers import Place, make_database, make_place
+from support.witness import close_witnesses
 from throwaway_postgres import Postgres, PostgresMissing, throwaway_postgres
 
 SCHEMA = """
@@ -25,6 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if REAL.intersection(item.path.parts):
             item.add_marker(pytest.mark.real)
+
+
+@pytest.fixture(autouse=True)
+def _closed_witnesses() -> Iterator[None]:
+    yield
+    close_witnesses()
 
 
 @pytest.fixture(scope="session")

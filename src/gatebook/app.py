@@ -41,6 +41,7 @@ from gatebook.serve.notary import NotaryProcess
 from gatebook.serve.plan import make_plan
 from gatebook.serve.reload import Reloader, remove_pid, write_loaded, write_pid
 from gatebook.serve.rules import Regime, read_regime
+from gatebook.serve.witness import run_witness
 from gatebook.store.base import Store
 from gatebook.store.sqlite import open_store
 from gatebook.vault.journal import JournalUnwritable, JournalWriter
@@ -51,7 +52,7 @@ from gatebook.vault.recovery import finish_lost
 # How often the store is asked whether keys or people changed; a revoked key's sessions end within it.
 STORE_POLL_S = 0.5
 
-__all__ = ["compose", "explain", "run", "serve", "test_policies", "test_target", "try_database"]
+__all__ = ["compose", "explain", "run", "run_witness", "serve", "test_policies", "test_target", "try_database"]
 
 _log = structlog.get_logger("gatebook")
 

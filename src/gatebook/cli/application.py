@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from gatebook.evidence.entry import Leaf
+
+if TYPE_CHECKING:
+    from gatebook.vault.witness import Witness
 
 
 class Step(Protocol):
@@ -32,6 +35,9 @@ class Application(Protocol):
 
     def serve(self, config: Path) -> None:
         """Run the gate until it is told to stop."""
+
+    def run_witness(self, witness: Witness, host: str, port: int, opened: Callable[[str], None]) -> None:
+        """Serve a witness until it is told to stop; `opened` is called with its URL."""
 
     def try_database(
         self,

@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from gatebook.cli.common import config_option, folders_of, json_option, load, recordings_of
+from gatebook.cli.common import config_option, folders_of, json_option, load, now, recordings_of
 from gatebook.cli.output import json_time, print_facts, print_json, print_table, say, show_time
 from gatebook.evidence.completeness import Finding
 from gatebook.evidence.entry import Leaf
 from gatebook.evidence.verify import Report
+
+if TYPE_CHECKING:
+    from gatebook.vault.standing import WitnessStanding
 
 
 @click.group("ledger")
@@ -28,6 +32,22 @@ def command() -> None:
     help="An older `checkpoint`, kept elsewhere: it must be in the ledger's past.",
 )
 @click.option(
+    "--witness",
+    "witnesses",
+    multiple=True,
+    metavar="VKEY",
+    help="Verifier key of a witness that must have cosigned; may be given several times.",
+)
+@click.option(
+    "--quorum", type=click.IntRange(min=1), help="How many of the witnesses must have cosigned; all, if not given."
+)
+@click.option(
+    "--cosigned-within",
+    type=click.IntRange(min=1),
+    metavar="SECONDS",
+    help="How old the cosignatures may be, by the clocks of witnesses and of this machine.",
+)
+@click.option(
     "--ledger",
     "folder",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
@@ -35,18 +55,34 @@ def command() -> None:
 )
 @config_option
 @json_option
-def verify(config: Path, *, key: str, since: Path | None, folder: Path | None, as_json: bool) -> None:
+def verify(
+    config: Path,
+    *,
+    key: str,
+    since: Path | None,
+    witnesses: tuple[str, ...],
+    quorum: int | None,
+    cosigned_within: int | None,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
     """Verify the ledger, every journal and every recording: signature, tree, links, hashes, sequence, completeness.
 
     Works with a gate running, and without the recording key; with it, private parts and recordings are opened too.
     Anything that is wrong is a finding, and the exit status is 1. What a crash of the gate left, and the gate wrote
     down when it came back, is told as accounted for.
 
-    Whoever can write the data folder can write `ledger.vkey` too: name the key with `--key`.
+    Whoever can write the data folder can write `ledger.vkey` too: name the key with `--key`. Whoever has the notary's
+    key too is found by what is elsewhere: an older checkpoint (`--since`), or witnesses (`--witness`).
     """
     from gatebook.vault.verification import Trust, verify_data, verify_ledger  # noqa: PLC0415  cryptography, only here
 
-    trust = Trust(key, since.read_bytes() if since else b"")
+    if (quorum or cosigned_within) and not witnesses:
+        raise click.UsageError("`--quorum` and `--cosigned-within` need `--witness`")
+    if quorum and quorum > len(witnesses):
+        raise click.UsageError(f"a quorum of {quorum} needs as many witnesses")
+    after = int(now().timestamp()) - cosigned_within if cosigned_within else 0
+    trust = Trust(key, since.read_bytes() if since else b"", witnesses, quorum or 0, after)
     if folder is not None:
         report, with_key = Report(), False
         verify_ledger(folder, report, trust)
@@ -66,7 +102,7 @@ def verify(config: Path, *, key: str, since: Path | None, folder: Path | None, a
 @config_option
 @json_option
 def show(config: Path, *, as_json: bool) -> None:
-    """Show what is sealed, by which key, and how far the seal is behind the journals."""
+    """Show what is sealed, by which key, how far the seal is behind the journals, and what witnesses have cosigned."""
     from gatebook.vault.standing import read_standing  # noqa: PLC0415  cryptography, only here
 
     standing = read_standing(folders_of(load(config)))
@@ -80,6 +116,14 @@ def show(config: Path, *, as_json: bool) -> None:
                 "signed": json_time(standing.signed_at),
                 "notary_lives": standing.notary_lives,
                 "not_sealed": dict(standing.behind),
+                "witnessed": standing.witnessed,
+                "witnesses": {
+                    one.name: {
+                        "size": one.cosigned,
+                        "time": json_time(one.cosigned_at) if one.cosigned_at is not None else "",
+                    }
+                    for one in standing.witnesses
+                },
             }
         )
         return
@@ -92,8 +136,18 @@ def show(config: Path, *, as_json: bool) -> None:
             "verifier key": standing.key,
             "notary": "runs" if standing.notary_lives else "does not run",
             **{f"not sealed yet: {writer}": f"{count:,}" for writer, count in standing.behind},
+            **({"entries witnessed": f"{standing.witnessed:,}"} if standing.witnesses else {}),
+            **{f"witness {one.name}": _witness_words(one) for one in standing.witnesses},
         }
     )
+
+
+def _witness_words(one: WitnessStanding) -> str:
+    """Say what a witness has cosigned last, and how long ago."""
+    if one.cosigned_at is None:
+        return "has cosigned nothing"
+    age_s = max(0, int((now() - one.cosigned_at).total_seconds()))
+    return f"has cosigned {one.cosigned:,} entries, {age_s:,} s ago ({show_time(one.cosigned_at)})"
 
 
 def _print(report: Report, *, with_key: bool) -> None:

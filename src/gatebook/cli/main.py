@@ -23,6 +23,7 @@ COMMANDS = {
     "init": ("gatebook.cli.init", "Make a configuration, keys, a certificate and the first admin."),
     "serve": ("gatebook.cli.serve", "Run the gate."),
     "notary": ("gatebook.cli.notary", "Seal the journals into the signed ledger."),
+    "witness": ("gatebook.cli.witness", "Cosign the checkpoints of other people's ledgers."),
     "reload": (
         "gatebook.cli.reload",
         "Let the running gate read its files anew.",

@@ -9,12 +9,17 @@ import select
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gatebook.cli.common import config_option, folders_of, load, now
 from gatebook.cli.output import print_error, say
+from gatebook.config import Settings
 from gatebook.model.errors import OperatorFault
+
+if TYPE_CHECKING:
+    from gatebook.vault.cosigning import Witnesses
 
 EXIT_TAMPERED = 3
 SEED_BYTES = 32
@@ -47,6 +52,8 @@ def command(*, until_input_ends: bool, config: Path) -> None:
             now=now,
             wait=_Stop(until_input_ends=until_input_ends).wait,
             opened=opened,
+            witnesses=_witnesses(settings),
+            tell=say,
         )
     except Tampered as fault:
         print_error(f"{fault.finding}: {fault.message}", "nothing is sealed any more; see `gatebook ledger verify`")
@@ -54,6 +61,18 @@ def command(*, until_input_ends: bool, config: Path) -> None:
     except OSError as fault:
         words = (fault.strerror or "unknown error").lower()
         raise OperatorFault(f"the ledger cannot be written: {words}", "see the disk, then start again") from fault
+
+
+def _witnesses(settings: Settings) -> Witnesses:
+    """Return the witnesses of a configuration. EvidenceFault for a key that is none."""
+    from gatebook.evidence.cosignature import CosignerKey  # noqa: PLC0415  cryptography, only here
+    from gatebook.vault.asking import HttpAsk  # noqa: PLC0415  the HTTP client, only here
+    from gatebook.vault.cosigning import Witness, Witnesses  # noqa: PLC0415  as above
+    from gatebook.vault.notary import read_seen  # noqa: PLC0415  as above
+
+    ledger = settings.ledger
+    made = [Witness(one.name, CosignerKey.parse(one.key), HttpAsk(one.url)) for one in ledger.witnesses]
+    return Witnesses(made, ledger.witness_quorum, read_seen(settings.notary_path))
 
 
 class _Stop:

@@ -21,6 +21,7 @@ from gatebook.config.settings import (
     PolicySettings,
     RoleSettings,
     TargetSettings,
+    WitnessSettings,
 )
 from gatebook.config.values import TOML_NAMES, has_default
 
@@ -37,6 +38,7 @@ _TABLES: tuple[tuple[str, type[Any]], ...] = (
     ("[gate]", GateSettings),
     ("[evidence]", EvidenceSettings),
     ("[ledger]", LedgerSettings),
+    ("[[ledger.witness]]", WitnessSettings),
     ("[policy]", PolicySettings),
     ("[limits]", LimitSettings),
     ("[[target]]", TargetSettings),

@@ -107,6 +107,18 @@ class EvidenceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessSettings:
+    """A witness, which cosigns checkpoints: another team's `gatebook witness`, or any that speaks C2SP tlog-witness.
+
+    What it sees and says: [ledger](../spec/ledger.md#witnesses).
+    """
+
+    name: str = setting(values.name(NAME), "Name of the witness in entries and in `gatebook ledger show`.")
+    url: str = setting(values.text, "URL to which `/add-checkpoint` is added; `https://`, or `http://`.")
+    key: str = setting(values.text, "Its verifier key, `NAME+ID+BASE64`, as its operator gave it to you.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerSettings:
     """The ledger, into which the notary seals all journals, with a signed checkpoint for outsiders.
 
@@ -123,6 +135,15 @@ class LedgerSettings:
         values.choice("serve", "apart"),
         "Whether `gatebook serve` starts the notary, or somebody else does (`gatebook notary`), best as another user.",
         default="serve",
+    )
+    witness_quorum: int = setting(
+        values.integer(0, 1000),
+        "How many witnesses must cosign a checkpoint; with fewer for ten seconds the notary enters a failure. "
+        "0 means all that are configured.",
+        default=0,
+    )
+    witnesses: tuple[WitnessSettings, ...] = setting(
+        values.tables(WitnessSettings), "The witnesses that are asked to cosign.", default=()
     )
 
 

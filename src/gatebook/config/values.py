@@ -24,6 +24,7 @@ TOML_NAMES = {
     "issuers": "issuer",
     "authorities": "certificate_authority",
     "cases": "case",
+    "witnesses": "witness",
 }
 """Fields that are arrays of tables; TOML writes them in the singular."""
 

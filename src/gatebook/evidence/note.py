@@ -68,8 +68,7 @@ class Verifier:
 
     def __post_init__(self) -> None:
         """Refuse a name with which no line can be written, and a key of another length."""
-        if len(self.name) > MAX_NAME_CHARACTERS or not _is_name(self.name):
-            raise NoteFault("note_key", "a name of a key is empty, too long, or has a space, `+` or control character")
+        check_name(self.name)
         if len(self.public_key) != ED25519_BYTES:
             raise NoteFault("note_key", "a public key has not 32 bytes")
 
@@ -79,30 +78,20 @@ class Verifier:
 
         NoteFault on any other form, and if the key id is not that of name and key.
         """
-        parts = text.split("+", 2) if len(text) <= MAX_KEY_CHARACTERS else []
-        if len(parts) != 3:
-            raise NoteFault("note_key", "a verifier key has not the form <name>+<key id>+<base64>")
-        name, _, encoded = parts
-        verifier = cls(name, _decode_key(encoded))
-        if verifier.text() != text:
-            raise NoteFault("note_key", "a verifier key has another key id than its name and key give")
-        return verifier
+        return cls(*parse_key_text(text, ED25519))
 
     @property
     def key_id(self) -> bytes:
         """The first four bytes of SHA-256(name || 0x0A || 0x01 || public key)."""
-        return sha256(self.name.encode() + b"\n" + ED25519 + self.public_key).digest()[:KEY_ID_BYTES]
+        return key_id_of(self.name, ED25519, self.public_key)
 
     def text(self) -> str:
         """Return the form that `parse` reads."""
-        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(ED25519 + self.public_key).decode()}"
+        return key_text(self.name, ED25519, self.public_key)
 
     def verify(self, text: str, signature: bytes) -> None:
         """NoteFault unless the key has made this signature over the text."""
-        try:
-            Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, text.encode())
-        except (InvalidSignature, ValueError) as fault:
-            raise NoteFault("note_signature", f"the signature of {quoted(self.name)} does not verify") from fault
+        verify_ed25519(self.public_key, text.encode(), signature, self.name)
 
 
 class Signer:
@@ -133,7 +122,7 @@ class Signer:
         if len(parts) != 5 or not text.startswith(_PRIVATE_START):
             raise NoteFault("note_key", "a signer key has not the form PRIVATE+KEY+<name>+<key id>+<base64>")
         *_, name, _, encoded = parts
-        signer = cls.make(name, _decode_key(encoded))
+        signer = cls.make(name, _decode_key(encoded, ED25519))
         if signer.text() != text:
             raise NoteFault("note_key", "a signer key has another key id than its name and key give")
         return signer
@@ -157,8 +146,11 @@ class Signer:
         """Return the signature line over a text, with its newline. NoteFault if no note can have this text."""
         if not text.endswith("\n") or not _is_text(text):
             raise NoteFault("note_form", "a text has no newline at its end, or has control characters")
-        signature = self._verifier.key_id + self._key.sign(text.encode())
-        return f"{_SIGNATURE_START}{self.name} {base64.b64encode(signature).decode()}\n"
+        return signature_line(self.name, self._verifier.key_id + self.sign_bytes(text.encode()))
+
+    def sign_bytes(self, message: bytes) -> bytes:
+        """Return the 64 bytes of signature over a message, for signatures of another type than a note's own."""
+        return self._key.sign(message)
 
     def __repr__(self) -> str:
         """Show whose key it is, and nothing of it."""
@@ -220,6 +212,52 @@ def open_note(data: bytes, verifiers: Iterable[Verifier]) -> tuple[str, list[str
     return note.text, list(signed.values())
 
 
+def check_name(name: str) -> None:
+    """NoteFault unless a key of ours may have this name."""
+    if len(name) > MAX_NAME_CHARACTERS or not _is_name(name):
+        raise NoteFault("note_key", "a name of a key is empty, too long, or has a space, `+` or control character")
+
+
+def key_id_of(name: str, kind: bytes, public_key: bytes) -> bytes:
+    """Return the first four bytes of SHA-256(name || 0x0A || type byte || public key)."""
+    return sha256(name.encode() + b"\n" + kind + public_key).digest()[:KEY_ID_BYTES]
+
+
+def key_text(name: str, kind: bytes, public_key: bytes) -> str:
+    """Return the verifier key `<name>+<key id, 8 hex digits>+<base64 of type byte || public key>`."""
+    encoded = base64.b64encode(kind + public_key).decode()
+    return f"{name}+{key_id_of(name, kind, public_key).hex()}+{encoded}"
+
+
+def parse_key_text(text: str, kind: bytes) -> tuple[str, bytes]:
+    """Return name and public key (32 bytes) of a verifier key of one type.
+
+    NoteFault on any other form, also a key of another type, and if the key id is not that of name and key.
+    """
+    parts = text.split("+", 2) if len(text) <= MAX_KEY_CHARACTERS else []
+    if len(parts) != 3:
+        raise NoteFault("note_key", "a verifier key has not the form <name>+<key id>+<base64>")
+    name, _, encoded = parts
+    check_name(name)
+    public_key = _decode_key(encoded, kind)
+    if key_text(name, kind, public_key) != text:
+        raise NoteFault("note_key", "a verifier key has another key id than its name and key give")
+    return name, public_key
+
+
+def signature_line(name: str, signature: bytes) -> str:
+    """Return the line of a signature (key id before it), with its newline."""
+    return f"{_SIGNATURE_START}{name} {base64.b64encode(signature).decode()}\n"
+
+
+def verify_ed25519(public_key: bytes, message: bytes, signature: bytes, name: str) -> None:
+    """NoteFault, which bears the name, unless the key has made this signature (64 bytes) over the message."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except (InvalidSignature, ValueError) as fault:
+        raise NoteFault("note_signature", f"the signature of {quoted(name)} does not verify") from fault
+
+
 def decode_base64(text: str) -> bytes | None:
     """Return the bytes of base64 by RFC 4648, 4; None unless the text is exactly what encoding them gives."""
     try:
@@ -238,12 +276,12 @@ def _parse_signature(line: str) -> Signature:
     return Signature(name, decoded[:KEY_ID_BYTES], decoded[KEY_ID_BYTES:])
 
 
-def _decode_key(encoded: str) -> bytes:
+def _decode_key(encoded: str, kind: bytes) -> bytes:
     """Return the 32 bytes behind the type byte. NoteFault, which shows nothing of them, on any other form."""
     decoded = decode_base64(encoded)
-    if decoded is None or len(decoded) != len(ED25519) + ED25519_BYTES or not decoded.startswith(ED25519):
-        raise NoteFault("note_key", "a key is not base64 of the type Ed25519 and 32 bytes")
-    return decoded[len(ED25519) :]
+    if decoded is None or len(decoded) != len(kind) + ED25519_BYTES or not decoded.startswith(kind):
+        raise NoteFault("note_key", f"a key is not base64 of the type byte {kind[0]} (Ed25519) and 32 bytes")
+    return decoded[len(kind) :]
 
 
 def _is_text(text: str) -> bool:

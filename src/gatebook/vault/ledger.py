@@ -24,6 +24,7 @@ FILE_MODE = 0o644
 SECRET_MODE = 0o600
 FOLDER_MODE = 0o755
 CHECKPOINT = "checkpoint"
+COSIGNED = "checkpoint.cosigned"
 VKEY = "ledger.vkey"
 MAX_NOTE_BYTES = 1 << 20
 SYNC_THREADS = 8
@@ -150,6 +151,11 @@ class LedgerFolder:
     def read_checkpoint(self) -> bytes:
         """Return the published checkpoint. LedgerFault `checkpoint_missing`."""
         return _read(self.path / CHECKPOINT, MAX_NOTE_BYTES, "checkpoint_missing")
+
+    def read_cosigned(self) -> bytes | None:
+        """Return the newest checkpoint that a quorum of witnesses has cosigned; None where there was none yet."""
+        path = self.path / COSIGNED
+        return _read(path, MAX_NOTE_BYTES, "checkpoint_missing") if path.exists() else None
 
     def read_vkey(self) -> str:
         """Return the published verifier key. LedgerFault `checkpoint_key`."""

@@ -21,15 +21,18 @@ from gatebook.evidence.note import Signer
 from gatebook.evidence.sealed import Place, Sealed, decode_sealed
 from gatebook.evidence.tiles import entries_path, tile_path
 from gatebook.evidence.tree import EMPTY_ROOT, Frontier, Tile
+from gatebook.evidence.witnessed import Seen, decode_seen, encode_seen
 from gatebook.model.errors import OperatorFault, quoted
+from gatebook.vault.cosigning import Witnesses
 from gatebook.vault.journal import list_journals, list_segments, writer_lives
-from gatebook.vault.ledger import CHECKPOINT, FILE_MODE, SECRET_MODE, TILE_WIDTH, VKEY, Disk, LedgerFolder
+from gatebook.vault.ledger import CHECKPOINT, COSIGNED, FILE_MODE, SECRET_MODE, TILE_WIDTH, VKEY, Disk, LedgerFolder
 from gatebook.vault.sealing import JournalTail, Tampered, audit, audit_last_segment
 
 BATCH_ENTRIES = 1 << 17  # LIMIT: sealed under one checkpoint; more waits for the next
 TORN_PASSES = 8  # passes that a record may stay unfinished while its writer lives
 _KEY = "key"
 STATE = "state"
+WITNESSES = "witnesses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +61,19 @@ class NotaryBusy(OperatorFault):
 class Notary:
     """One notary. `close` gives its lock back."""
 
-    def __init__(self, disk: Disk, lock: BinaryIO, folders: Folders, signer: Signer, sealed: Sealed) -> None:
+    def __init__(
+        self, disk: Disk, lock: BinaryIO, folders: Folders, signer: Signer, *, sealed: Sealed, witnesses: Witnesses
+    ) -> None:
         self._disk = disk
         self._lock = lock
         self._folders = folders
         self._signer = signer
         self._ledger = LedgerFolder(folders.ledger)
         self._sealed = sealed
+        self._witnesses = witnesses
+        self._published = b""
+        self._cosigned: bytes | None = None
+        self._seen = witnesses.seen()
         self._bundle = b""
         self._torn: dict[str, int] = {}
 
@@ -79,22 +88,25 @@ class Notary:
         return self._sealed.size
 
     @classmethod
-    def open(cls, folders: Folders, origin: str, seed: bytes, disk: Disk) -> Notary:
+    def open(cls, folders: Folders, origin: str, seed: bytes, disk: Disk, witnesses: Witnesses | None = None) -> Notary:
         """Take the lock, read key and state, and publish what was signed and not published.
 
-        `seed` becomes the key where there is none and nothing was ever sealed. NotaryBusy where another notary runs,
+        `seed` becomes the key where there is none and nothing was ever sealed; `witnesses` are asked from here on until
+        it is closed. NotaryBusy where another notary runs,
         Tampered where state, checkpoint and tiles contradict each other, OSError.
         """
         folders.notary.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = _take_lock(folders.notary / "lock")
         try:
-            return cls._open(folders, origin, seed, disk, lock)
+            return cls._open(folders, origin, seed, disk, lock=lock, witnesses=witnesses or Witnesses())
         except BaseException:
             lock.close()
             raise
 
     @classmethod
-    def _open(cls, folders: Folders, origin: str, seed: bytes, disk: Disk, lock: BinaryIO) -> Notary:
+    def _open(
+        cls, folders: Folders, origin: str, seed: bytes, disk: Disk, *, lock: BinaryIO, witnesses: Witnesses
+    ) -> Notary:
         sealed = _read_state(folders)
         signer = _read_key(folders, origin, seed, disk, is_new=sealed is None)
         ledger = LedgerFolder(folders.ledger)
@@ -105,13 +117,15 @@ class Notary:
             checkpoint = sign(Checkpoint(origin, 0, EMPTY_ROOT), signer)
             sealed = Sealed(0, EMPTY_ROOT, checkpoint, {})
             disk.replace(folders.notary / STATE, sealed.encode(), SECRET_MODE)
-        notary = cls(disk, lock, folders, signer, sealed)
+        notary = cls(disk, lock, folders, signer, sealed=sealed, witnesses=witnesses)
         notary._check_published()
         for writer, place in sealed.writers.items():
             audit_last_segment(folders.journals / writer, place)
         notary._load_bundle()
         disk.replace(folders.ledger / VKEY, f"{notary.vkey}\n".encode(), FILE_MODE)
-        disk.replace(folders.ledger / CHECKPOINT, sealed.checkpoint, FILE_MODE)
+        witnesses.offer(sealed.checkpoint, notary._published)
+        notary.publish()
+        witnesses.start(ledger)
         return notary
 
     def seal(self) -> Sealing:
@@ -136,7 +150,24 @@ class Notary:
         entries = frontier.size - self._sealed.size
         if entries:
             self._sign(frontier, published, writers, done)
+        else:
+            self.publish()
         return Sealing(entries, self._sealed.size)
+
+    def publish(self) -> None:
+        """Publish the newest checkpoint with the cosignatures that have come, where that changes anything. OSError."""
+        note = self._witnesses.signed(self._sealed.checkpoint)
+        if note != self._published:
+            self._disk.replace(self._folders.ledger / CHECKPOINT, note, FILE_MODE)
+            self._published = note
+        cosigned = self._witnesses.quorate()
+        if cosigned not in {None, self._cosigned}:
+            self._disk.replace(self._folders.ledger / COSIGNED, cosigned or b"", FILE_MODE)
+            self._cosigned = cosigned
+        seen = self._witnesses.seen()
+        if seen != self._seen:
+            self._disk.replace(self._folders.notary / WITNESSES, encode_seen(seen), SECRET_MODE)
+            self._seen = seen
 
     def audit(self) -> Iterator[None]:
         """Read again all that is sealed; yields now and then. Tampered if a byte of it is another."""
@@ -144,7 +175,8 @@ class Notary:
             yield from audit(self._folders.journals / writer, place)
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Ask no witness any more, and give the lock back."""
+        self._witnesses.close()
         self._lock.close()
 
     def _take(self, tail: JournalTail, frontier: Frontier, done: list[str], room: int) -> None:
@@ -179,7 +211,10 @@ class Notary:
         self._disk.replace(self._folders.notary / STATE, sealed.encode(), SECRET_MODE)
         # Killed before this line the checkpoint never was; behind it, it is published at the next start.
         self._sealed = sealed
-        self._disk.replace(self._folders.ledger / CHECKPOINT, checkpoint, FILE_MODE)
+        # Not before: a witness must never have seen a checkpoint that a killed notary does not know.
+        self._witnesses.offer(checkpoint)
+        self._witnesses.wait()
+        self.publish()
         for path in done:
             self._ledger.drop_partials(self._disk, path)
 
@@ -201,19 +236,33 @@ class Notary:
             root = Frontier.load(self._ledger, sealed.size).root()
             note = self._ledger.read_checkpoint() if self._ledger.exists() else sealed.checkpoint
             published = open_checkpoint(note, verifier)
+            cosigned = self._ledger.read_cosigned()
+            witnessed = ours if cosigned is None else open_checkpoint(cosigned, verifier)
         except EvidenceFault as fault:
             raise Tampered(fault.finding, fault.message, fault.hint) from fault
         if (ours.size, ours.root) != (sealed.size, sealed.root):
             raise Tampered("notary_state", "the notary's state is not what its checkpoint says")
         if root != sealed.root:
             raise Tampered("ledger_root", "the tiles do not give the root that was signed")
-        if note != sealed.checkpoint and published.size >= sealed.size:
-            raise Tampered("checkpoint_unknown", "a checkpoint is published that the notary's state is behind")
+        for one in (published, witnessed):
+            if one != ours and one.size >= ours.size:
+                raise Tampered("checkpoint_unknown", "a checkpoint is published that the notary's state is behind")
+        if published == ours and self._ledger.exists():
+            self._published = note
+        self._cosigned = cosigned
 
     def _load_bundle(self) -> None:
         width = self._sealed.size % TILE_WIDTH
         if width:
             self._bundle = self._ledger.read_bundle(self._sealed.size // TILE_WIDTH, width)
+
+
+def read_seen(notary: Path) -> dict[str, Seen]:
+    """Return what a notary remembers of its witnesses; nothing where it cannot be read."""
+    try:
+        return decode_seen((notary / WITNESSES).read_bytes())
+    except OSError:
+        return {}
 
 
 def _take_lock(path: Path) -> BinaryIO:

@@ -10,6 +10,7 @@ from datetime import datetime
 from gatebook import __version__
 from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
+from gatebook.vault.cosigning import Witnesses
 from gatebook.vault.journal import JournalWriter
 from gatebook.vault.ledger import SystemDisk
 from gatebook.vault.notary import BATCH_ENTRIES, Folders, Notary
@@ -30,23 +31,27 @@ def run_notary(
     now: Callable[[], datetime],
     wait: Callable[[float], str],
     opened: Callable[[str], None],
+    witnesses: Witnesses | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Seal until `wait`, given seconds to wait, returns why it is to stop; seals once more then.
 
-    `seed` (32 random bytes) is the key where there is none yet; `opened` is called with the verifier key. Tampered,
-    after an entry of it, where evidence is not what was sealed; NotaryBusy, OperatorFault, OSError.
+    `seed` (32 random bytes) is the key where there is none yet; `opened` is called with the verifier key, `tell` with
+    a line for the log where there is news of `witnesses`, after an entry of it. Tampered, after an entry of it, where
+    evidence is not what was sealed; NotaryBusy, OperatorFault, OSError.
     """
     # The one before it may still seal what a gate wrote that is gone.
     with JournalWriter.open(folders.journals, WRITER, sync="every", wait_s=LOCK_WAIT_S) as journal:
         try:
-            notary = Notary.open(folders, origin, seed, SystemDisk())
+            witnesses = witnesses or Witnesses()
+            notary = Notary.open(folders, origin, seed, SystemDisk(), witnesses=witnesses)
             try:
                 stamp = Stamp(WRITER, now())
                 journal.append(
                     builders.notary_start(stamp, version=__version__, origin=origin, key=notary.vkey, size=notary.size)
                 )
                 opened(notary.vkey)
-                _work(notary, journal, now, wait)
+                _work(notary, journal, now, wait, lambda: _enter_news(witnesses, journal, now, tell))
             finally:
                 notary.close()
         except Tampered as fault:
@@ -55,12 +60,19 @@ def run_notary(
             raise
 
 
-def _work(notary: Notary, journal: JournalWriter, now: Callable[[], datetime], wait: Callable[[float], str]) -> None:
+def _work(
+    notary: Notary,
+    journal: JournalWriter,
+    now: Callable[[], datetime],
+    wait: Callable[[float], str],
+    enter_news: Callable[[], None],
+) -> None:
     audit, next_audit = notary.audit(), 0.0
     cause = ""
     while not cause:
         began = time.monotonic()
         sealing = notary.seal()
+        enter_news()
         if began >= next_audit and not _advance(audit):
             audit, next_audit = notary.audit(), time.monotonic() + AUDIT_S
         behind = sealing.entries >= BATCH_ENTRIES
@@ -69,6 +81,14 @@ def _work(notary: Notary, journal: JournalWriter, now: Callable[[], datetime], w
         pass
     journal.append(builders.notary_stop(Stamp(WRITER, now()), cause=cause, size=notary.size))
     notary.seal()
+
+
+def _enter_news(
+    witnesses: Witnesses, journal: JournalWriter, now: Callable[[], datetime], tell: Callable[[str], None]
+) -> None:
+    for news in witnesses.news():
+        journal.append(builders.failure(Stamp(WRITER, now()), what=news.what, action=news.action))
+        tell(f"{news.what}: {news.action}")
 
 
 def _advance(audit: Iterator[None]) -> bool:

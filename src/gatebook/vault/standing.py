@@ -12,7 +12,7 @@ from gatebook.evidence.note import Verifier
 from gatebook.evidence.sealed import Place, decode_sealed
 from gatebook.vault.journal import list_journals, writer_lives
 from gatebook.vault.ledger import CHECKPOINT, LedgerFault, LedgerFolder
-from gatebook.vault.notary import STATE, Folders
+from gatebook.vault.notary import STATE, Folders, read_seen
 from gatebook.vault.sealing import JournalTail
 
 PIECE_ENTRIES = 1 << 16
@@ -20,7 +20,10 @@ PIECE_ENTRIES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The published checkpoint, by which key, when (file time), and entries not sealed yet by writer."""
+    """The published checkpoint, by which key, when (file time), and entries not sealed yet by writer.
+
+    `witnessed` is the size of the newest checkpoint that a quorum has cosigned; `witnesses` what is known of each.
+    """
 
     origin: str
     size: int
@@ -29,13 +32,26 @@ class Standing:
     signed_at: datetime
     notary_lives: bool
     behind: tuple[tuple[str, int], ...]
+    witnessed: int
+    witnesses: tuple[WitnessStanding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessStanding:
+    """A witness: how many entries it has cosigned last, and when by its own clock; None for never."""
+
+    name: str
+    cosigned: int
+    cosigned_at: datetime | None
 
 
 def read_standing(folders: Folders) -> Standing:
     """Read how the ledger stands. EvidenceFault if nothing was sealed yet, or what is there cannot be read."""
     ledger = LedgerFolder(folders.ledger)
     key = ledger.read_vkey()
-    checkpoint = open_checkpoint(ledger.read_checkpoint(), Verifier.parse(key))
+    verifier = Verifier.parse(key)
+    checkpoint = open_checkpoint(ledger.read_checkpoint(), verifier)
+    cosigned = ledger.read_cosigned()
     try:
         sealed = decode_sealed((folders.notary / STATE).read_bytes())
     except FileNotFoundError as fault:
@@ -56,4 +72,11 @@ def read_standing(folders: Folders) -> Standing:
         signed_at=datetime.fromtimestamp((folders.ledger / CHECKPOINT).stat().st_mtime, UTC),
         notary_lives=writer_lives(folders.notary),
         behind=tuple(behind),
+        witnessed=0 if cosigned is None else open_checkpoint(cosigned, verifier).size,
+        witnesses=tuple(
+            WitnessStanding(
+                name, one.cosigned, datetime.fromtimestamp(one.cosigned_at, UTC) if one.cosigned_at else None
+            )
+            for name, one in sorted(read_seen(folders.notary).items())
+        ),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gatebook.evidence.checkpoint import Checkpoint, open_checkpoint
 from gatebook.evidence.completeness import Finding
+from gatebook.evidence.cosignature import CosignerKey, find_cosignatures
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.journal_format import Header, Position
 from gatebook.evidence.note import Verifier
@@ -43,10 +44,17 @@ class _Watch:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What a verifier brings along: the notary's key, and an older checkpoint that must be in the ledger's past."""
+    """What a verifier brings along: the notary's key, and an older checkpoint that must be in the ledger's past.
+
+    `witnesses` are verifier keys, of which a quorum (0: all) must have cosigned, and not before `cosigned_after`
+    (seconds since 1970).
+    """
 
     key: str = ""
     since: bytes = b""
+    witnesses: tuple[str, ...] = ()
+    quorum: int = 0
+    cosigned_after: int = 0
 
 
 NOTHING = Trust()
@@ -57,7 +65,8 @@ def verify_ledger(folder: Path, report: Report, trust: Trust) -> dict[str, Chain
     ledger = LedgerFolder(folder)
     try:
         verifier = Verifier.parse(trust.key or ledger.read_vkey())
-        checkpoint = open_checkpoint(ledger.read_checkpoint(), verifier)
+        note = ledger.read_checkpoint()
+        checkpoint = open_checkpoint(note, verifier)
     except EvidenceFault as fault:
         report.fault("checkpoint", fault)
         return {}
@@ -65,22 +74,53 @@ def verify_ledger(folder: Path, report: Report, trust: Trust) -> dict[str, Chain
     check = LedgerCheck(ledger, checkpoint, report)
     check.check()
     if trust.since:
-        _check_past(ledger, verifier, checkpoint, report, trust.since)
+        _check_past(ledger, verifier, checkpoint, report, since=trust.since, name="the older checkpoint")
+    if trust.witnesses:
+        _check_witnesses(ledger, verifier, checkpoint, report, note=note, trust=trust)
     return check.chains
 
 
-def _check_past(ledger: LedgerFolder, verifier: Verifier, checkpoint: Checkpoint, report: Report, since: bytes) -> None:
+def _check_past(
+    ledger: LedgerFolder, verifier: Verifier, checkpoint: Checkpoint, report: Report, *, since: bytes, name: str
+) -> None:
     try:
         older = open_checkpoint(since, verifier)
         if older.size > checkpoint.size:
-            words = f"the older checkpoint is of {older.size} entries, and this one of {checkpoint.size}"
+            words = f"{name} is of {older.size} entries, and this one of {checkpoint.size}"
             report.add([Finding("ledger_fork", "checkpoint", words)])
             return
         proof = consistency_proof(ledger, older.size, checkpoint.size)
         verify_consistency(older.size, older.root, checkpoint.size, checkpoint.root, proof)
-        report.checked["older checkpoints"] += 1
+        report.checked[f"{name.removeprefix('the ')}s"] += 1
     except EvidenceFault as fault:
-        report.add([Finding("ledger_fork", "checkpoint", f"the older checkpoint is not its past: {fault.message}")])
+        report.add([Finding("ledger_fork", "checkpoint", f"{name} is not its past: {fault.message}")])
+
+
+def _check_witnesses(
+    ledger: LedgerFolder, verifier: Verifier, checkpoint: Checkpoint, report: Report, *, note: bytes, trust: Trust
+) -> None:
+    """The checkpoint must be cosigned by a quorum, or else an older one that is in its past."""
+    try:
+        keys = [CosignerKey.parse(text) for text in trust.witnesses]
+        quorum = trust.quorum or len({key.public_key for key in keys})
+        found, size = find_cosignatures(note, keys), checkpoint.size
+        older = ledger.read_cosigned()
+        if len(found) < quorum and older is not None:
+            found, size = find_cosignatures(older, keys), open_checkpoint(older, verifier).size
+            _check_past(ledger, verifier, checkpoint, report, since=older, name="the cosigned checkpoint")
+    except EvidenceFault as fault:
+        report.fault("cosignatures", fault)
+        return
+    report.checked["cosignatures"] += len(found)
+    recent = [one for one in found if one.time >= trust.cosigned_after]
+    if len(found) < quorum:
+        words = f"{len(found)} of the {quorum} witnesses that are needed have cosigned"
+        report.add([Finding("witness_quorum", "cosignatures", words)])
+    elif len(recent) < quorum:
+        words = f"{len(recent)} of the {quorum} witnesses that are needed have cosigned lately"
+        report.add([Finding("witness_old", "cosignatures", words)])
+    else:
+        report.checked["entries witnessed"] += size
 
 
 def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING) -> Report:
