@@ -59,7 +59,7 @@ class Stranger:
         if not self.let.wait(LATEST_S):
             raise NotAnswered("takes longer than 10 s")
         with self._one:
-            reply = self.witness.add_checkpoint(body, lambda: TIME)
+            reply = self.witness.add_checkpoint(body, lambda: float(TIME))
         return self.change(Answer(reply.status, reply.body))
 
     @property

@@ -28,7 +28,8 @@ MAX_CONNECTIONS = 64  # LIMIT: a notary keeps one
 MAX_OF_ADDRESS = 16
 REQUEST_S = 10.0  # LIMIT: from its first byte to the last of the answer
 IDLE_S = 60.0  # LIMIT: between two requests
-PIECE_BYTES = 16 << 10
+PIECE_BYTES = 4 << 10
+END_S = 1.0  # LIMIT: for connections, when it stops
 
 _log = structlog.get_logger("gatebook.witness")
 
@@ -54,7 +55,7 @@ class WitnessServer:
         self._witness = witness
         self._server: asyncio.Server | None = None
         self._connections: Counter[str] = Counter()
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: dict[asyncio.Task[object], asyncio.StreamWriter] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,8 +63,10 @@ class WitnessServer:
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
-        for writer in self._writers:
+        for writer in self._serving.values():
             writer.close()
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=END_S)
 
     async def listen(self, host: str, port: int) -> int:
         """Listen, and return the port. OperatorFault if the address cannot be had."""
@@ -80,8 +83,10 @@ class WitnessServer:
         if self._connections.total() >= MAX_CONNECTIONS or self._connections[address] >= MAX_OF_ADDRESS:
             writer.close()
             return
+        task = asyncio.current_task()
+        assert task is not None, "a connection is served by a task"
         self._connections[address] += 1
-        self._writers.add(writer)
+        self._serving[task] = writer
         try:
             await self._serve(reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
@@ -90,7 +95,7 @@ class WitnessServer:
             self._connections[address] -= 1
             if not self._connections[address]:
                 del self._connections[address]
-            self._writers.discard(writer)
+            del self._serving[task]
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -55,3 +55,7 @@ class HttpAsk:
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as fault:
             words = " ".join((str(fault) or type(fault).__name__).split())[:200]
             raise NotAnswered(f"cannot be reached: {words}") from fault
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()

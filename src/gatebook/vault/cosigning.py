@@ -61,11 +61,12 @@ class _Offer:
 
 @dataclass(slots=True)
 class _Seat:
-    """A witness and what is known of it. `target` is the size that it was last asked for."""
+    """A witness and what is known of it. `target` is the size that it was last asked for, `busy` while it is asked."""
 
     witness: Witness
     seen: Seen
     target: int = 0
+    busy: bool = False
     retry_at: float = 0.0
     retry_s: float = 0.0  # 0 while it does not fail
     trouble: str = ""
@@ -134,13 +135,14 @@ class Witnesses:
             self._changed.notify_all()
 
     def wait(self, seconds: float = WAIT_S) -> None:
-        """Wait until every witness that does not fail has cosigned the newest, at most so long."""
+        """Wait until witnesses have cosigned the newest, at most so long.
+
+        Not for one that fails, or is still busy with an older one.
+        """
         until = time.monotonic() + seconds
         with self._changed:
             offer = self._offers.get(self._newest)
-            while offer is not None and any(
-                seat.witness.name not in offer.lines and not seat.retry_s for seat in self._seats
-            ):
+            while offer is not None and any(self._is_awaited(seat, offer) for seat in self._seats):
                 left = until - time.monotonic()
                 if left <= 0 or not self._changed.wait(left):
                     return
@@ -177,6 +179,11 @@ class Witnesses:
             self._outage = late
             told, self._news = self._news, []
             return told
+
+    @staticmethod
+    def _is_awaited(seat: _Seat, offer: _Offer) -> bool:
+        is_late = seat.busy and seat.target != offer.size
+        return seat.witness.name not in offer.lines and not seat.retry_s and not is_late
 
     def _whole(self, offer: _Offer) -> bytes:
         names = [seat.witness.name for seat in self._seats]
@@ -227,7 +234,7 @@ class Witnesses:
             while not self._closed:
                 offer = self._next(seat)
                 if offer is not None:
-                    seat.target = offer.size
+                    seat.target, seat.busy = offer.size, True
                     return offer
                 left = seat.retry_at - self._clock() if seat.retry_s else 0.0
                 self._changed.wait(left if left > 0 else LONGEST_RETRY_S)
@@ -291,7 +298,7 @@ class Witnesses:
 
     def _cosigned(self, seat: _Seat, offer: _Offer, line: str, cosigned_at: int) -> None:
         with self._changed:
-            seat.seen = Seen(offer.size, offer.size, cosigned_at)
+            seat.busy, seat.seen = False, Seen(offer.size, offer.size, cosigned_at)
             if seat.contradicts:
                 self._news.append(News(f"witness {quoted(seat.witness.name)} cosigns again", "nothing"))
             seat.retry_s, seat.trouble, seat.contradicts = 0.0, "", False
@@ -306,7 +313,7 @@ class Witnesses:
                 action = "it does not cosign; compare the ledger with a kept checkpoint"
                 self._news.append(News(f"witness {quoted(seat.witness.name)} {trouble}", action))
             seat.contradicts = seat.contradicts or contradicts
-            seat.trouble = trouble
+            seat.busy, seat.trouble = False, trouble
             seat.retry_s = min(2 * seat.retry_s, LONGEST_RETRY_S) if seat.retry_s else FIRST_RETRY_S
             seat.retry_at = self._clock() + seat.retry_s
             self._changed.notify_all()
