@@ -12,6 +12,7 @@ import pytest
 
 JUDGES = Path(__file__).parents[1] / "judges"
 BUILD = JUDGES / "ledger/build"
+LITEWITNESS = "filippo.io/torchwood/cmd/litewitness@v0.9.0"
 FSCK = "github.com/transparency-dev/tessera/cmd/fsck@v1.0.4"
 
 
@@ -33,10 +34,23 @@ def ledger_judge() -> Path:
 
 def fsck() -> Path:
     """Install Tessera's fsck, which is nobody's of us. Skips where it cannot be had."""
+    return _installed(FSCK)
+
+
+def litewitness() -> Path:
+    """Install torchwood's litewitness, a witness of others. Skips where it cannot be had, or has no agent for its key."""
+    for needed in ("ssh-agent", "ssh-add", "ssh-keygen"):
+        if shutil.which(needed) is None:
+            pytest.skip(f"litewitness keeps its key in an ssh-agent, and there is no `{needed}` on the path")
+    return _installed(LITEWITNESS)
+
+
+def _installed(package: str) -> Path:
     _need_go()
-    program = BUILD / FSCK.rpartition("@")[2] / "fsck"
+    name, _, version = package.rpartition("@")
+    program = BUILD / version / name.rpartition("/")[2]
     if not program.exists():
-        _run_or_skip(["go", "install", "-trimpath", FSCK], JUDGES, {"GOBIN": str(program.parent)})
+        _run_or_skip(["go", "install", "-trimpath", package], JUDGES, {"GOBIN": str(program.parent)})
     return program
 
 

@@ -44,8 +44,17 @@ def seal(root: Path, disk: Disk | None = None) -> int:
         notary.close()
 
 
-def verify(root: Path, *, key: str = "", since: bytes = b"") -> Report:
-    return verify_data(folders(root), Recordings(root / "recordings"), Trust(key, since))
+def verify(
+    root: Path,
+    *,
+    key: str = "",
+    since: bytes = b"",
+    witnesses: tuple[str, ...] = (),
+    quorum: int = 0,
+    cosigned_after: int = 0,
+) -> Report:
+    trust = Trust(key, since, witnesses, quorum, cosigned_after)
+    return verify_data(folders(root), Recordings(root / "recordings"), trust)
 
 
 def findings(report: Report) -> list[tuple[str, str]]:

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stranger's witness, litewitness of torchwood, cosigns our checkpoints, and refuses a ledger that was made anew."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import shutil
+import socket
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from support import judges
+from support.notary import ORIGIN, SEED, findings, folders, verify, write_entries
+from support.notary import seal as seal_alone
+from support.witness import NOTARY, eventually
+
+from gatebook.evidence.cosignature import CosignerKey
+from gatebook.evidence.tree import EMPTY_ROOT
+from gatebook.vault.asking import HttpAsk
+from gatebook.vault.cosigning import Witness, Witnesses
+from gatebook.vault.ledger import SystemDisk
+from gatebook.vault.notary import Notary, read_seen
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),  # the first run builds the witness, and fetches what it is made of
+]
+
+NAME = "stranger.example/litewitness"
+# The tables that litewitness makes; its own tool for this, witnessctl, needs a module more.
+SCHEMA = """
+CREATE TABLE log (origin TEXT PRIMARY KEY, tree_size INTEGER NOT NULL, tree_hash TEXT NOT NULL);
+CREATE TABLE key (origin TEXT NOT NULL, key TEXT NOT NULL, FOREIGN KEY(origin) REFERENCES log(origin));
+"""
+
+
+@dataclass
+class Litewitness:
+    """One litewitness with its agent, in a folder of its own."""
+
+    program: Path
+    folder: Path
+    port: int
+    _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def key(self) -> CosignerKey:
+        encoded = (self.folder / "id.pub").read_text().split(" ")[1]
+        return CosignerKey(NAME, base64.b64decode(encoded)[-32:])
+
+    def prepare(self) -> None:
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / "id")]
+        subprocess.run(command, check=True, timeout=30)
+        with contextlib.closing(sqlite3.connect(self.folder / "db")) as db:
+            db.executescript(SCHEMA)
+            db.execute("INSERT INTO log VALUES (?, 0, ?)", (ORIGIN, base64.b64encode(EMPTY_ROOT).decode()))
+            db.execute("INSERT INTO key VALUES (?, ?)", (ORIGIN, NOTARY.verifier.text()))
+            db.commit()
+        self._start("ssh-agent", "-D", "-a", str(self.folder / "agent"))
+        eventually((self.folder / "agent").exists)
+        agent = {"SSH_AUTH_SOCK": str(self.folder / "agent")}
+        subprocess.run([str(shutil.which("ssh-add")), "-q", str(self.folder / "id")], env=agent, check=True, timeout=30)
+
+    def start(self) -> None:
+        told = subprocess.run(
+            ["ssh-keygen", "-l", "-E", "sha256", "-f", str(self.folder / "id.pub")], capture_output=True, check=True
+        )
+        files = ["-db", str(self.folder / "db"), "-ssh-agent", str(self.folder / "agent")]
+        key = ["-key", told.stdout.decode().split(" ")[1], "-name", NAME]
+        self._start(str(self.program), *files, *key, "-listen", f"127.0.0.1:{self.port}")
+        eventually(self.listens)
+
+    def listens(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
+
+    def kill(self) -> None:
+        """Kill the witness; its agent lives on."""
+        process = self._running.pop()
+        process.kill()
+        process.wait(30)
+
+    def end(self) -> None:
+        while self._running:
+            self.kill()
+
+    def _start(self, *command: str) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self._running.append(subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
+
+
+@pytest.fixture
+def litewitness() -> Iterator[Litewitness]:
+    program = judges.litewitness()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:  # short: the path of a socket has 107 bytes
+        running = Litewitness(program, Path(folder), port)
+        try:
+            running.prepare()
+            running.start()
+            yield running
+        finally:
+            running.end()
+
+
+@contextlib.contextmanager
+def notary(root: Path, litewitness: Litewitness) -> Iterator[tuple[Notary, Witnesses]]:
+    ask = HttpAsk(f"http://127.0.0.1:{litewitness.port}")
+    witnesses = Witnesses([Witness("lite", litewitness.key, ask)], seen=read_seen(folders(root).notary))
+    opened = Notary.open(folders(root), ORIGIN, SEED, SystemDisk(), witnesses=witnesses)
+    try:
+        yield opened, witnesses
+    finally:
+        opened.close()
+        ask.close()
+
+
+def is_witnessed(root: Path, litewitness: Litewitness, size: int) -> bool:
+    report = verify(root, key=NOTARY.verifier.text(), witnesses=(litewitness.key.text(),))
+    return report.ok and report.checked["entries witnessed"] == size
+
+
+def test_litewitness_cosigns_a_ledger_as_it_grows_also_after_it_was_killed(
+    tmp_path: Path, litewitness: Litewitness
+) -> None:
+    sizes = (1, 2, 255, 256, 257, 1000, 1001)
+    for turn, (before, size) in enumerate(zip((0, *sizes), sizes, strict=False)):
+        write_entries(tmp_path, "gate", size - before, first=before)
+        with notary(tmp_path, litewitness) as (opened, witnesses):
+            assert opened.seal().size == size
+            eventually(
+                lambda one=opened, size=size: not one.seal().entries and is_witnessed(tmp_path, litewitness, size)
+            )
+            assert witnesses.news() == []
+        if turn % 3 == 0:
+            litewitness.kill()
+            litewitness.start()
+
+
+def test_au_02_litewitness_refuses_a_ledger_remade_with_the_stolen_key(
+    tmp_path: Path, litewitness: Litewitness
+) -> None:
+    write_entries(tmp_path, "gate", 500)
+    with notary(tmp_path, litewitness) as (opened, _):
+        opened.seal()
+        eventually(lambda: not opened.seal().entries and is_witnessed(tmp_path, litewitness, 500))
+    for count, first, words in (
+        (300, 0, "has seen a ledger of 500, and this one has 300"),
+        (500, 1, "says that the ledger of 500 does not continue the 500 it has seen"),
+        (600, 1, "says that the ledger of 600 does not continue the 500 it has seen"),
+    ):
+        for folder in (tmp_path / "journal", folders(tmp_path).ledger, folders(tmp_path).notary):
+            shutil.rmtree(folder)
+        write_entries(tmp_path, "gate", count, first=first)
+        assert seal_alone(tmp_path) == count
+        with notary(tmp_path, litewitness) as (_, witnesses):
+            told: list[str] = []
+            eventually(lambda told=told, them=witnesses: bool(told.extend(one.what for one in them.news()) or told))
+            assert told == [f"witness `lite` {words}"]
+        report = verify(tmp_path, key=NOTARY.verifier.text(), witnesses=(litewitness.key.text(),))
+        assert findings(report) == [("witness_quorum", "cosignatures")]
