@@ -28,6 +28,7 @@ from gatebook.model.ids import KeyId
 from gatebook.model.principal import Principal
 from gatebook.model.target import Target
 from gatebook.native.carrier import Carrier
+from gatebook.serve import witness as witness_port
 from gatebook.serve.bearer import bearer_words
 from gatebook.serve.fetch import fetch_keys
 from gatebook.serve.follow import follow
@@ -41,13 +42,13 @@ from gatebook.serve.notary import NotaryProcess
 from gatebook.serve.plan import make_plan
 from gatebook.serve.reload import Reloader, remove_pid, write_loaded, write_pid
 from gatebook.serve.rules import Regime, read_regime
-from gatebook.serve.witness import run_witness
 from gatebook.store.base import Store
 from gatebook.store.sqlite import open_store
 from gatebook.vault.journal import JournalUnwritable, JournalWriter
 from gatebook.vault.keys import KeyEncryptionKey, parse_key
 from gatebook.vault.recordings import Recordings
 from gatebook.vault.recovery import finish_lost
+from gatebook.vault.witness import Witness
 
 # How often the store is asked whether keys or people changed; a revoked key's sessions end within it.
 STORE_POLL_S = 0.5
@@ -73,6 +74,12 @@ def serve(config: Path) -> None:
     settings = load_settings(config)
     with compose(settings) as parts:
         run(parts, lambda port: _log.info("gate is open", host=settings.gate.host, port=port))
+
+
+def run_witness(witness: Witness, host: str, port: int, opened: Callable[[str], None]) -> None:
+    """Serve a witness until it is told to stop; `opened` is called with its URL. OperatorFault if it cannot listen."""
+    configure_logs()
+    witness_port.run_witness(witness, host, port, opened)
 
 
 @contextmanager

@@ -175,6 +175,6 @@ def test_a_copy_of_the_ledger_alone_is_verified_with_the_witness_s_key(tmp_path:
     verify_ledger(tmp_path / "copy", report, Trust(KEY, witnesses=(stranger.key,)))
     assert report.ok, findings(report)
     assert report.checked["cosignatures"] == 1
-    assert NAME == stranger.witness.key.name
+    assert stranger.witness.key.name == NAME
     assert open_checkpoint((tmp_path / "copy/checkpoint.cosigned").read_bytes(), NOTARY.verifier).size == 500
     assert not Witnesses().are_there

@@ -38,7 +38,7 @@ def fsck() -> Path:
 
 
 def litewitness() -> Path:
-    """Install torchwood's litewitness, a witness of others. Skips where it cannot be had, or has no agent for its key."""
+    """Install torchwood's litewitness, a witness of others. Skips where it or an ssh-agent cannot be had."""
     for needed in ("ssh-agent", "ssh-add", "ssh-keygen"):
         if shutil.which(needed) is None:
             pytest.skip(f"litewitness keeps its key in an ssh-agent, and there is no `{needed}` on the path")

@@ -150,7 +150,7 @@ class WitnessServer:
             _log.error("the state cannot be written: nothing is cosigned", error=fault.strerror)
             return Reply(500, b"the state cannot be written\n")
         if reply.status in {409, 422}:
-            _log.warning("a checkpoint does not continue what was seen", status=reply.status)
+            _log.warning("not cosigned: the ledger is not as it was seen", status=reply.status)
         return reply
 
 

@@ -10,7 +10,7 @@ import pytest
 from gatebook.cli.application import Application, load_application
 
 
-@pytest.mark.parametrize("name", ["serve", "try_database", "test_target", "explain"])
+@pytest.mark.parametrize("name", ["serve", "run_witness", "try_database", "test_target", "explain"])
 def test_application_can_be_called_as_the_command_line_calls_it(name: str) -> None:
     asked = inspect.signature(getattr(Application, name)).parameters
     given = inspect.signature(getattr(load_application(), name)).parameters

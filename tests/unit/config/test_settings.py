@@ -13,6 +13,7 @@ CLASSES = [
     settings.GateSettings,
     settings.EvidenceSettings,
     settings.LedgerSettings,
+    settings.WitnessSettings,
     settings.PolicySettings,
     settings.LimitSettings,
     settings.AccountSettings,
