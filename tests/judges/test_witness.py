@@ -18,7 +18,7 @@ import pytest
 from support import judges
 from support.notary import ORIGIN, SEED, findings, folders, verify, write_entries
 from support.notary import seal as seal_alone
-from support.witness import NOTARY, eventually
+from support.witness import NOTARY, eventually, next_news
 
 from gatebook.evidence.cosignature import CosignerKey
 from gatebook.evidence.tree import EMPTY_ROOT
@@ -123,9 +123,15 @@ def notary(root: Path, litewitness: Litewitness) -> Iterator[tuple[Notary, Witne
         ask.close()
 
 
-def is_witnessed(root: Path, litewitness: Litewitness, size: int) -> bool:
-    report = verify(root, key=NOTARY.verifier.text(), witnesses=(litewitness.key.text(),))
-    return report.ok and report.checked["entries witnessed"] == size
+def wait_until_witnessed(root: Path, opened: Notary, litewitness: Litewitness, size: int) -> None:
+    """Wait until so many entries are cosigned, and verified to be."""
+
+    def is_witnessed() -> bool:
+        opened.seal()
+        report = verify(root, key=NOTARY.verifier.text(), witnesses=(litewitness.key.text(),))
+        return report.ok and report.checked["entries witnessed"] == size
+
+    eventually(is_witnessed)
 
 
 def test_litewitness_cosigns_a_ledger_as_it_grows_also_after_it_was_killed(
@@ -136,9 +142,7 @@ def test_litewitness_cosigns_a_ledger_as_it_grows_also_after_it_was_killed(
         write_entries(tmp_path, "gate", size - before, first=before)
         with notary(tmp_path, litewitness) as (opened, witnesses):
             assert opened.seal().size == size
-            eventually(
-                lambda one=opened, size=size: not one.seal().entries and is_witnessed(tmp_path, litewitness, size)
-            )
+            wait_until_witnessed(tmp_path, opened, litewitness, size)
             assert witnesses.news() == []
         if turn % 3 == 0:
             litewitness.kill()
@@ -151,7 +155,7 @@ def test_au_02_litewitness_refuses_a_ledger_remade_with_the_stolen_key(
     write_entries(tmp_path, "gate", 500)
     with notary(tmp_path, litewitness) as (opened, _):
         opened.seal()
-        eventually(lambda: not opened.seal().entries and is_witnessed(tmp_path, litewitness, 500))
+        wait_until_witnessed(tmp_path, opened, litewitness, 500)
     for count, first, words in (
         (300, 0, "has seen a ledger of 500, and this one has 300"),
         (500, 1, "says that the ledger of 500 does not continue the 500 it has seen"),
@@ -162,8 +166,6 @@ def test_au_02_litewitness_refuses_a_ledger_remade_with_the_stolen_key(
         write_entries(tmp_path, "gate", count, first=first)
         assert seal_alone(tmp_path) == count
         with notary(tmp_path, litewitness) as (_, witnesses):
-            told: list[str] = []
-            eventually(lambda told=told, them=witnesses: bool(told.extend(one.what for one in them.news()) or told))
-            assert told == [f"witness `lite` {words}"]
+            assert next_news(witnesses) == [f"witness `lite` {words}"]
         report = verify(tmp_path, key=NOTARY.verifier.text(), witnesses=(litewitness.key.text(),))
         assert findings(report) == [("witness_quorum", "cosignatures")]

@@ -99,3 +99,15 @@ def eventually(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < until, "never came"
         time.sleep(0.01)
+
+
+def next_news(witnesses: Witnesses) -> list[str]:
+    """Wait until there is news of witnesses; what it says."""
+    told: list[str] = []
+
+    def has_come() -> bool:
+        told.extend(one.what for one in witnesses.news())
+        return bool(told)
+
+    eventually(has_come)
+    return told

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.notary import folders, write_entries
-from support.witness import NOTARY, TIME, Stranger, eventually, open_notary, open_witness, seal, strangers
+from support.witness import NOTARY, TIME, Stranger, eventually, next_news, open_notary, open_witness, seal, strangers
 
 from gatebook.evidence.checkpoint import open_checkpoint
 from gatebook.evidence.cosignature import Cosignature, find_cosignatures
@@ -159,14 +159,12 @@ def test_an_outage_is_told_once_and_its_end_once(tmp_path: Path, monkeypatch: py
     notary = open_notary(tmp_path, asked)
     write_entries(tmp_path, "gate", 10)
     notary.seal()
-    told: list[str] = []
-    eventually(lambda: bool(told.extend(news(notary)) or told))
+    told = next_news(notary._witnesses)
     write_entries(tmp_path, "gate", 10, first=10)
     notary.seal()
     assert told + news(notary) == ["fewer than 1 witnesses cosign: w0 cannot be reached: nobody is there"]
     one.down = False
-    told.clear()
-    eventually(lambda: bool(told.extend(news(notary)) or told))
+    told = next_news(notary._witnesses)
     assert told + news(notary) == ["witnesses cosign again"]
     notary.close()
 
@@ -237,9 +235,7 @@ def test_another_past_is_told_at_once_and_once(
     eventually(lambda: len(one.asked) > 2)
     assert news(notary) == [words]
     one.change = lambda answer: answer
-    told: list[str] = []
-    eventually(lambda: bool(told.extend(news(notary)) or told))
-    assert told == ["witness `w0` cosigns again"]
+    assert next_news(notary._witnesses) == ["witness `w0` cosigns again"]
     notary.close()
 
 
