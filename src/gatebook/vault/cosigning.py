@@ -25,6 +25,7 @@ WAIT_S = 0.3  # LIMIT: how long a checkpoint waits for witnesses; an entry is pu
 OUTAGE_S = 10.0  # a quorum that takes longer is entered
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
+CONTRADICTED_S = 30.0  # LIMIT: a witness that says yes and no in turn would fill the book, an entry each time
 MAX_OFFERS = 64  # LIMIT: checkpoints that wait for their quorum; half a minute of them
 ROUNDS = 3  # requests in a row: a witness that tells its size is asked again from there
 MAX_AHEAD_S = 86_400.0  # a witness whose clock is further ahead is of no use to anybody
@@ -315,5 +316,7 @@ class Witnesses:
             seat.contradicts = seat.contradicts or contradicts
             seat.busy, seat.trouble = False, trouble
             seat.retry_s = min(2 * seat.retry_s, LONGEST_RETRY_S) if seat.retry_s else FIRST_RETRY_S
+            if contradicts:
+                seat.retry_s = CONTRADICTED_S
             seat.retry_at = self._clock() + seat.retry_s
             self._changed.notify_all()

@@ -226,7 +226,7 @@ def test_a_time_that_is_still_to_come_is_refused(tmp_path: Path, monkeypatch: py
 def test_another_past_is_told_at_once_and_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer, words: str
 ) -> None:
-    monkeypatch.setattr(cosigning, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(cosigning, "CONTRADICTED_S", 0.01)
     (one,) = asked = strangers(tmp_path, 1)
     one.change = lambda _: answer
     notary = open_notary(tmp_path, asked)
