@@ -19,6 +19,7 @@ from typing import Final
 import structlog
 
 from gatebook.config import ConfigFault, Settings, load_settings
+from gatebook.config.values import TOML_NAMES
 from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
 from gatebook.identity import certificate, token
@@ -41,7 +42,7 @@ FIXED: Final[Mapping[str, frozenset[str]]] = {
             *("login", "oauth_issuer", "oauth_scope"),
         }
     ),
-    "ledger": frozenset({"origin", "notary"}),
+    "ledger": frozenset({"origin", "notary", "witness_quorum", "witnesses"}),
     "evidence": frozenset({"recording_key", "segment_bytes", "queue_bytes"}),
     "limits": frozenset({"decision_ms"}),
 }
@@ -72,7 +73,7 @@ def read_anew(old: Regime, tokens: TokenBook) -> Regime:
 def check_fixed(old: Settings, new: Settings) -> None:
     """Raise ConfigFault if a setting changed that a running gate cannot change."""
     changed = [
-        f"`{section}.{item.name}`"
+        f"`{section}.{TOML_NAMES.get(item.name, item.name)}`"
         for section, names in FIXED.items()
         for item in fields(getattr(old, section))
         if item.name in names and getattr(getattr(old, section), item.name) != getattr(getattr(new, section), item.name)

@@ -73,6 +73,13 @@ def test_a_comment_is_a_change_of_the_settings(files: Folder) -> None:
     assert changes(old, files.read()) == ("settings",)
 
 
+WITNESS = f"""[[ledger.witness]]
+name = "w"
+url = "http://127.0.0.1:1"
+key = "w+00000000+B{"A" * 43}"
+"""
+
+
 @pytest.mark.parametrize(
     ("before", "after", "named"),
     [
@@ -81,6 +88,7 @@ def test_a_comment_is_a_change_of_the_settings(files: Folder) -> None:
         ("[gate]", "[gate]\nport = 1", "`gate.port` changes"),
         ('recording_key = "env:KEY"', 'recording_key = "env:OTHER"', "`evidence.recording_key` changes"),
         ("[policy]", "[limits]\ndecision_ms = 10\n\n[policy]", "`limits.decision_ms` changes"),
+        ("[policy]", f"{WITNESS}\n[policy]", "`ledger.witness` changes"),
     ],
 )
 def test_what_a_running_gate_cannot_change_is_named(files: Folder, before: str, after: str, named: str) -> None:
