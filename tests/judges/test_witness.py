@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stranger's witness, litewitness of torchwood, cosigns our checkpoints, and refuses a ledger that was made anew."""
+"""Strangers of torchwood: litewitness cosigns our checkpoints, its library verifies what our witness has cosigned."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from support import judges
 from support.notary import ORIGIN, SEED, findings, folders, verify, write_entries
 from support.notary import seal as seal_alone
-from support.witness import NOTARY, eventually, next_news
+from support.witness import NOTARY, TIME, eventually, next_news, seal, strangers
 
 from gatebook.evidence.cosignature import CosignerKey
 from gatebook.evidence.tree import EMPTY_ROOT
@@ -169,3 +169,30 @@ def test_au_02_litewitness_refuses_a_ledger_remade_with_the_stolen_key(
             assert next_news(witnesses) == [f"witness `lite` {words}"]
         report = verify(tmp_path, key=NOTARY.verifier.text(), witnesses=(litewitness.key.text(),))
         assert findings(report) == [("witness_quorum", "cosignatures")]
+
+
+def without_cosignatures(note: bytes) -> bytes:
+    return b"".join(line for line in note.splitlines(keepends=True) if b"witness.example" not in line)
+
+
+def judged(program: Path, note: bytes, *witnesses: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [program, NOTARY.verifier.text(), *witnesses], input=note, capture_output=True, check=False, timeout=30
+    )
+    return done.returncode, (done.stdout + done.stderr).decode()
+
+
+def test_torchwood_accepts_what_our_witnesses_cosigned_and_nothing_else(tmp_path: Path) -> None:
+    program = judges.cosignature_judge()
+    asked = strangers(tmp_path, 2)
+    write_entries(tmp_path, "gate", 300)
+    seal(tmp_path, asked)
+    keys = [one.key for one in asked]
+    note = (folders(tmp_path).ledger / "checkpoint").read_bytes()
+    lines = "".join(f"witness.example/w{number} 300 {TIME}\n" for number in range(2))
+    assert judged(program, note, *keys) == (0, lines)
+    assert judged(program, without_cosignatures(note), *keys)[0] == 1
+    assert judged(program, note.replace(b"\n300\n", b"\n301\n"), *keys)[0] == 1
+    changed = note[:-8] + (b"AAAAAAA\n" if note[-8:] != b"AAAAAAA\n" else b"BBBBBBB\n")
+    assert judged(program, changed, *keys)[0] == 1
+    assert judged(program, note, NOTARY.verifier.text())[0] == 1

@@ -18,18 +18,12 @@ FSCK = "github.com/transparency-dev/tessera/cmd/fsck@v1.0.4"
 
 def ledger_judge() -> Path:
     """Build tests/judges/ledger. Skips where Go or its module cannot be had; fails where it does not build."""
-    _need_go()
-    source = JUDGES / "ledger"
-    _run_or_skip(["go", "mod", "download"], source)
-    built = subprocess.run(
-        ["go", "build", "-trimpath", "-buildvcs=false", "-o", BUILD / "ledger", "."],
-        cwd=source,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert built.returncode == 0, built.stderr
-    return BUILD / "ledger"
+    return _built("ledger")
+
+
+def cosignature_judge() -> Path:
+    """Build tests/judges/witness, which verifies cosignatures with torchwood. Skips and fails as `ledger_judge`."""
+    return _built("witness")
 
 
 def fsck() -> Path:
@@ -52,6 +46,21 @@ def _installed(package: str) -> Path:
     if not program.exists():
         _run_or_skip(["go", "install", "-trimpath", package], JUDGES, {"GOBIN": str(program.parent)})
     return program
+
+
+def _built(name: str) -> Path:
+    _need_go()
+    source = JUDGES / name
+    _run_or_skip(["go", "mod", "download"], source)
+    built = subprocess.run(
+        ["go", "build", "-trimpath", "-buildvcs=false", "-o", BUILD / name, "."],
+        cwd=source,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    return BUILD / name
 
 
 def _need_go() -> None:
