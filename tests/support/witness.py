@@ -11,8 +11,7 @@ from pathlib import Path
 
 from gatebook.evidence.note import Signer
 from gatebook.vault import cosigning
-from gatebook.vault.asking import Answer, NotAnswered
-from gatebook.vault.cosigning import Witnesses
+from gatebook.vault.cosigning import Answer, NotAnswered, Witnesses
 from gatebook.vault.ledger import Disk, SystemDisk
 from gatebook.vault.notary import Notary, read_seen
 from gatebook.vault.witness import Witness

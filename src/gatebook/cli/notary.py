@@ -66,11 +66,14 @@ def command(*, until_input_ends: bool, config: Path) -> None:
 def _witnesses(settings: Settings) -> Witnesses:
     """Return the witnesses of a configuration. EvidenceFault for a key that is none."""
     from gatebook.evidence.cosignature import CosignerKey  # noqa: PLC0415  cryptography, only here
-    from gatebook.vault.asking import HttpAsk  # noqa: PLC0415  the HTTP client, only here
     from gatebook.vault.cosigning import Witness, Witnesses  # noqa: PLC0415  as above
     from gatebook.vault.notary import read_seen  # noqa: PLC0415  as above
 
     ledger = settings.ledger
+    if not ledger.witnesses:
+        return Witnesses()
+    from gatebook.vault.asking import HttpAsk  # noqa: PLC0415  the HTTP client, only with witnesses
+
     made = [Witness(one.name, CosignerKey.parse(one.key), HttpAsk(one.url)) for one in ledger.witnesses]
     return Witnesses(made, ledger.witness_quorum, read_seen(settings.notary_path))
 

@@ -4,30 +4,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import httpx2
+
+from gatebook.vault.cosigning import Answer, NotAnswered
 
 ASK_S = 5.0  # LIMIT: for one answer as a whole
 STEP_S = 2.0  # LIMIT: for the connection, and between two pieces of the answer
 MAX_ANSWER_BYTES = 16 << 10  # LIMIT: a hundred signature lines
-
-
-class NotAnswered(Exception):
-    """A witness gave no answer; the message is one line that an operator understands."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a witness said."""
-
-    status: int
-    body: bytes
-
-
-Ask = Callable[[bytes], Answer]
-"""Sends a body and returns the answer. NotAnswered where there is none. Called from one thread."""
 
 
 class HttpAsk:

@@ -19,7 +19,6 @@ from gatebook.evidence.note import parse_note, signature_line
 from gatebook.evidence.tree import Tiles, consistency_proof
 from gatebook.evidence.witnessed import Seen
 from gatebook.model.errors import quoted
-from gatebook.vault.asking import Ask, NotAnswered
 
 WAIT_S = 0.3  # LIMIT: how long a checkpoint waits for witnesses; an entry is published within a second all the same
 OUTAGE_S = 10.0  # a quorum that takes longer is entered
@@ -33,6 +32,22 @@ PROOF_TRIES = 3
 PROOF_PAUSE_S = 0.02
 
 OK, CONFLICT, UNPROVEN = 200, 409, 422
+
+
+class NotAnswered(Exception):
+    """A witness gave no answer; the message is one line that an operator understands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a witness said."""
+
+    status: int
+    body: bytes
+
+
+Ask = Callable[[bytes], Answer]
+"""Sends a body and returns the answer. NotAnswered where there is none. Called from one thread."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import pytest
 
 from gatebook.vault import asking
-from gatebook.vault.asking import MAX_ANSWER_BYTES, Answer, HttpAsk, NotAnswered
+from gatebook.vault.asking import MAX_ANSWER_BYTES, HttpAsk
+from gatebook.vault.cosigning import Answer, NotAnswered
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from gatebook.evidence.checkpoint import open_checkpoint
 from gatebook.evidence.cosignature import Cosignature, find_cosignatures
 from gatebook.evidence.witnessed import Seen
 from gatebook.vault import cosigning
-from gatebook.vault.asking import Answer
+from gatebook.vault.cosigning import Answer
 from gatebook.vault.notary import Notary, read_seen
 
 
