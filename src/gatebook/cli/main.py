@@ -36,6 +36,8 @@ COMMANDS = {
     "sessions": ("gatebook.cli.sessions", "Sessions: what agents did."),
     "ledger": ("gatebook.cli.ledger", "The book of evidence: show its seal, verify it."),
     "receipt": ("gatebook.cli.receipt", "Receipts: the proof that one entry is in the ledger."),
+    "bundle": ("gatebook.cli.bundle", "Bundles: a part of the book for an auditor, with its proof."),
+    "verify": ("gatebook.cli.verify", "Verify a bundle, offline."),
     "doctor": ("gatebook.cli.doctor", "Look for what is wrong or weak in this installation."),
 }
 

@@ -15,8 +15,9 @@ from gatebook.evidence.harmless import harmless
 
 
 def print_json(value: Value) -> None:
-    """Print one JSON object or array on a line of its own."""
-    click.echo(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    """Print one JSON object or array on a line of its own; what a terminal could act on is escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    click.echo(text if text.isprintable() else "".join(ch if ch.isprintable() else json.dumps(ch)[1:-1] for ch in text))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

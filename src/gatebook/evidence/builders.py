@@ -174,6 +174,12 @@ def evidence_viewed(stamp: Stamp, *, by: str, session: str, purpose: str, form: 
     return _leaf(stamp, "evidence.viewed", words)
 
 
+def evidence_exported(stamp: Stamp, *, by: str, purpose: str, manifest: str, entries: int, contents: str) -> bytes:
+    """Say that a bundle is about to be handed out; `manifest` is the hash of its manifest."""
+    words: Leaf = {"by": by, "purpose": purpose[:MAX_WORDS], "manifest": manifest, "contents": contents}
+    return _leaf(stamp, "evidence.exported", words | {"entries": entries})
+
+
 def session_lost(stamp: Stamp, *, session: str, last_seq: int | None, open_operations: Sequence[str]) -> bytes:
     """Say that a session ended with its gateway; `last_seq` is the last there is, `open_operations` have no outcome."""
     members: Leaf = {"session": session, "cause": "gateway lost", "open": list(open_operations[:MAX_LISTED])}

@@ -77,6 +77,7 @@ EVENTS: tuple[EventKind, ...] = (
     EventKind("notary.start", "notary", _names("origin key size version")),
     EventKind("notary.stop", "notary", _names("cause size")),
     EventKind("evidence.viewed", "CLI", _names("by session purpose form")),
+    EventKind("evidence.exported", "CLI", _names("by purpose manifest entries contents")),
 )
 BY_NAME = {kind.name: kind for kind in EVENTS}
 

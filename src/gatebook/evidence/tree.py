@@ -111,7 +111,7 @@ def inclusion_proof(tiles: Tiles, index: int, size: int) -> list[bytes]:
     check_size(size)
     if not 0 <= index < size:
         raise TreeFault("ledger_size", f"entry {index} is not in a tree of {size}")
-    subtrees = _Subtrees(tiles, size)
+    subtrees = Subtrees(tiles, size)
     proof: list[bytes] = []
     begin, end = 0, size
     while end - begin > 1:
@@ -137,7 +137,7 @@ def consistency_proof(tiles: Tiles, old: int, new: int) -> list[bytes]:
         raise TreeFault("ledger_size", f"a tree of {old} is not the beginning of a tree of {new}")
     if old in {0, new}:
         return []
-    subtrees = _Subtrees(tiles, new)
+    subtrees = Subtrees(tiles, new)
     proof: list[bytes] = []
     begin, end = 0, new
     while end != old:
@@ -310,7 +310,7 @@ class Frontier:
                 self._append(level + 1, tile_root(tile.hashes), completed)
 
 
-class _Subtrees:
+class Subtrees:
     """Roots of subtrees of a tree in tiles; each tile is read once."""
 
     def __init__(self, tiles: Tiles, size: int) -> None:

@@ -38,6 +38,9 @@ LEAVES = {
     "person.added": builders.person_added(GATE, Person(ALICE, admin=True, created_at=NOW), by="root"),
     "person.disabled": builders.person_disabled(GATE, ALICE, by="root"),
     "evidence.viewed": builders.evidence_viewed(GATE, by="root", session="s_1", purpose="audit", form="replay"),
+    "evidence.exported": builders.evidence_exported(
+        GATE, by="root", purpose="audit", manifest="sha256:ab", entries=3, contents="sealed"
+    ),
     "session.lost": builders.session_lost(GATE, session="s_1", last_seq=4, open_operations=["s_1.2"]),
     "recording.chunk": builders.recording_chunk(
         GATE, session="s_1", index=0, digest="sha256:a", stored=9, plain=20, frames=2

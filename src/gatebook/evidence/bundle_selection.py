@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of the ledger goes into a bundle: whole sessions that were asked for, and the logins around them.
+
+SPEC: docs/spec/bundle.md, "Selection". Two passes over the same leaves: `learn` all, then ask `wants` of each. A
+verifier asks the same of the entries of a bundle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from gatebook.evidence.bundle_entries import BundleFault
+from gatebook.evidence.entry import EntryFault, Leaf, Value, format_time, parse_time
+
+_SESSION_BEGINS = "session.start"
+_SESSION_ENDS = frozenset({"session.end", "session.lost"})
+_MEMBERS = frozenset({"sessions", "agent", "target", "from", "to"})
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What was asked for; what is empty was not. `begin` is included, `end` is not; both aware."""
+
+    sessions: tuple[str, ...] = ()
+    agent: str = ""
+    target: str = ""
+    begin: datetime | None = None
+    end: datetime | None = None
+
+    def is_empty(self) -> bool:
+        """Whether nothing was asked for."""
+        return self == Selection()
+
+    def to_value(self) -> dict[str, Value]:
+        """Return the object that stands in a manifest."""
+        told: dict[str, Value] = {}
+        if self.sessions:
+            told["sessions"] = sorted(set(self.sessions))
+        told |= {name: text for name, text in (("agent", self.agent), ("target", self.target)) if text}
+        for name, moment in (("from", self.begin), ("to", self.end)):
+            if moment is not None:
+                told[name] = format_time(moment)
+        return told
+
+    @classmethod
+    def from_value(cls, value: object) -> Selection:
+        """Read what `to_value` gives. BundleFault on any other form."""
+        told: Mapping[str, object] = value if isinstance(value, dict) else {"": value}
+        sessions = told.get("sessions", [])
+        texts = [told.get(name, "") for name in ("agent", "target", "from", "to")]
+        try:
+            if not isinstance(sessions, list) or told.keys() - _MEMBERS:
+                raise BundleFault("bundle_manifest", "the selection has not its form")
+            begin, end = (parse_time(str(text)) if text else None for text in texts[2:])
+            found = cls(tuple(str(one) for one in sessions), str(texts[0]), str(texts[1]), begin, end)
+        except EntryFault as fault:
+            raise BundleFault("bundle_manifest", "a time of the selection has not its form") from fault
+        if found.to_value() != value or found.is_empty():
+            raise BundleFault("bundle_manifest", "the selection has not its form")
+        return found
+
+
+@dataclass(slots=True)
+class _Known:
+    began: datetime
+    ended: datetime | None = None
+
+
+class Selector:
+    """Finds the entries of a selection among leaves that passed `events.check_leaf`."""
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._known: dict[str, _Known] = {}
+
+    @property
+    def sessions(self) -> set[str]:
+        """Ids of the sessions that are selected, of those learned so far."""
+        return {name for name, known in self._known.items() if self._overlaps(known)}
+
+    def learn(self, leaf: Leaf) -> None:
+        """Take a leaf of the first pass. EntryFault if the time of a session's start or end has not its form."""
+        event, name = leaf.get("event"), str(leaf.get("session"))
+        if event == _SESSION_BEGINS and self._is_asked(leaf, name):
+            self._known.setdefault(name, _Known(parse_time(str(leaf.get("time")))))
+        elif event in _SESSION_ENDS and name in self._known:
+            self._known[name].ended = parse_time(str(leaf.get("time")))
+
+    def wants(self, leaf: Leaf) -> bool:
+        """Return whether a leaf of the second pass is selected. EntryFault if its time has not its form."""
+        admitted = leaf.get("admitted")
+        name = admitted if isinstance(admitted, str) else leaf.get("session")
+        if isinstance(name, str):
+            known = self._known.get(name)
+            return known is not None and self._overlaps(known)
+        asked = self._selection
+        if asked.sessions or not self._is_within(parse_time(str(leaf.get("time")))):
+            return False
+        if leaf.get("event") == "authn":
+            return asked.agent in {"", _subject(leaf)} and asked.target in {"", leaf.get("target")}
+        return not asked.agent and not asked.target
+
+    def _is_asked(self, leaf: Leaf, name: str) -> bool:
+        asked, where = self._selection, leaf.get("where")
+        target = where.get("target") if isinstance(where, dict) else None
+        is_named = not asked.sessions or name in asked.sessions
+        return is_named and asked.agent in {"", _subject(leaf)} and asked.target in {"", target}
+
+    def _overlaps(self, known: _Known) -> bool:
+        begin, end = self._selection.begin, self._selection.end
+        return (end is None or known.began < end) and (begin is None or known.ended is None or known.ended >= begin)
+
+    def _is_within(self, at: datetime) -> bool:
+        begin, end = self._selection.begin, self._selection.end
+        return (begin is None or at >= begin) and (end is None or at < end)
+
+
+def _subject(leaf: Leaf) -> object:
+    """Return the `sub` of who an entry says it was; None where it says nothing."""
+    identity = leaf.get("identity")
+    if not isinstance(identity, dict):
+        return None
+    who = identity.get("agent", identity.get("person"))
+    return who.get("sub") if isinstance(who, dict) else None
