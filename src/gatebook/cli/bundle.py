@@ -150,9 +150,8 @@ def _tell(maker: BundleMaker, output: Path) -> None:
     if manifest.undisclosed:
         say(f"warning: {len(manifest.undisclosed)} sessions have no key any more, and stay sealed")
     if manifest.policies_missing:
-        say(
-            f"warning: {len(manifest.policies_missing)} policy sets that decided are not in force any more, and not in it"
-        )
+        missing = len(manifest.policies_missing)
+        say(f"warning: {missing} policy sets that decided are not in force any more, and so not in it")
     for writer, count in manifest.not_sealed.items():
         say(f"{count:,} entries of {writer} were not sealed yet, and not looked at")
     say(f"verify it with `gatebook verify {output} --key ...`, with a key that was kept elsewhere")

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of a bundle: everything is in it, and nothing in it acts."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from support.evidence import SESSION, end, intent, leaf, outcome, session_leaf
+
+from gatebook.evidence import bundle_page
+from gatebook.evidence.bundle import Manifest
+from gatebook.evidence.bundle_page import render_page
+from gatebook.evidence.bundle_selection import Selection
+from gatebook.evidence.bundle_story import tell
+from gatebook.evidence.entry import Leaf, decode_leaf
+
+NASTY = "\x1b[31m<script>alert(1)</script>\n\u202e\"'&"
+COUNTS = {"entries": 3, "operations": 1, "private": 0, "recordings": 1, "sessions": 1}
+MANIFEST = Manifest(
+    made="2026-01-01T12:00:00.000000Z",
+    by=NASTY,
+    purpose=NASTY,
+    version="0.1.0",
+    origin="ledger.example/gatebook",
+    size=7,
+    selection=Selection(agent=NASTY, sessions=("s_1", "s_2")),
+    counts=COUNTS,
+    not_sealed={"gate": 2},
+)
+
+
+class Tags(HTMLParser):
+    """Which elements, attributes and words a page has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.words: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def entries(text: str) -> list[bytes]:
+    who = {"identity": {"agent": {"sub": text}, "owner": {"sub": text}, "role": text}}
+    where = {"where": {"target": text, "database": text, "account": text}}
+    start = session_leaf(
+        "session.start",
+        0,
+        recording={},
+        upstream={},
+        parameters={"application_name": text, text.encode("ascii", "ignore").decode(): text},
+        **who,
+        **where,
+    )
+    action = {"shape": text, "verb": text, "accesses": [[text, text]]}
+    decided = {"action": action, "decision": {"result": "allow", "policies": [text], "reasons": [text]}}
+    failed = {"effect": {"status": "error", "sqlstate": "42P01", "duration_us": 1500, "rows": 2}}
+    refused = session_leaf(
+        "operation.refused", 3, operation=f"{SESSION}.2", refusal={"code": text}, via="query", **decided
+    )
+    login = leaf("authn", result="refused", failed=text, claimed={"user": text, "database": text}, source={"ip": text})
+    counted = leaf("authn.counted", source={"ip": "::"}, failures=7, checks={"key": 7})
+    odd = leaf(text)
+    return [login, counted, start, intent(1, 1, **decided), outcome(1, 2, **failed), refused, end(4), odd]
+
+
+def page(text: str, private: Leaf | None = None) -> str:
+    leaves = [(number, decode_leaf(entry)) for number, entry in enumerate(entries(text))]
+    return render_page(MANIFEST, tell(leaves, lambda *_: private or {})).decode()
+
+
+def test_tells_who_what_decision_and_outcome() -> None:
+    told = " ".join(re.sub(r"<[^>]+>", " ", page("word")).split())
+    for words in (
+        "Session s_abcdef",
+        "word, owned by word",
+        "application_name=word",
+        "allow",
+        "refuse",
+        "error 42P01",
+    ):
+        assert words in told, words
+    for words in ("1.5", "2026-01-01 12:00:00.000", "7 attempts", "client closed", "not sealed yet 2 of gate"):
+        assert words in told, words
+
+
+def test_shows_statements_and_errors_only_where_they_are_disclosed() -> None:
+    private: Leaf = {"text": "SELECT 42", "params": [{"text": "p"}], "error": {"message": "it failed"}}
+    assert "SELECT 42" not in page("word")
+    told = page("word", private)
+    assert "<code>SELECT 42</code><br>with <code>p</code>" in told
+    assert "it failed" in told
+
+
+def test_nothing_that_a_peer_wrote_acts() -> None:
+    whole = page(NASTY, {"text": NASTY, "params": [{"text": NASTY}], "error": {"message": NASTY}})
+    assert all(ch.isprintable() or ch == "\n" for ch in whole)
+    tags = Tags()
+    tags.feed(whole)
+    assert tags.tags.isdisjoint({"script", "a", "img", "iframe", "form", "link", "object", "base", "foreignobject"})
+    assert not [name for name in tags.attributes if name.startswith("on") or name in {"href", "src", "style"}]
+    assert "\\x1b[31m<script>alert(1)</script>\\n\\u202e\"'&" in tags.words
+    assert [tag for tag in tags.open if tag != "html"] == []
+    assert "default-src 'none'" in whole
+
+
+def test_is_bounded_and_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle_page, "MAX_OPERATIONS", 1)
+    assert "2 operations, 1 of them not on this page" in page("word")
+    monkeypatch.setattr(bundle_page, "MAX_SESSIONS", 0)
+    assert "The first 0 sessions are on this page" in page("word")
+    monkeypatch.undo()
+    long = page("<" * 5000)
+    assert "&lt;" * 997 + "..." in long
+    assert len(long) < 100_000
+
+
+def test_without_anything_it_is_a_page_all_the_same() -> None:
+    told = render_page(MANIFEST, tell([], lambda *_: {})).decode()
+    assert told.endswith("</body>\n</html>\n")
+    assert "0 sessions, 0 operations" in told
