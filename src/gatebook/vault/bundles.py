@@ -98,11 +98,12 @@ class BundleMaker:
         """Gather what is selected. OperatorFault if that is nothing."""
         self._ledger = LedgerFolder(folders.ledger)
         self._recordings = recordings
-        self._gathered = _gather(folders, self._ledger, recordings, asked.selection)
+        standing = read_standing(folders)
+        found = _Gathered(standing.sealed, Verifier.parse(standing.key))
+        self._gathered = _gather(found, folders, self._ledger, recordings, asked.selection)
         if asked.with_contents:
             self._gathered.keys = _keys_of(recordings, self._gathered.sessions)
-        waiting = dict(read_standing(folders).behind)
-        self._members, self.manifest = _compose(self._gathered, asked, recordings, waiting)
+        self._members, self.manifest = _compose(self._gathered, asked, recordings, dict(standing.behind))
         self._scanned = self._gathered.size
         self._note = b""
         self._receipt = b""
@@ -180,10 +181,10 @@ def opened_bundle(path: Path) -> Iterator[memoryview]:
         yield memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
 
 
-def _gather(folders: Folders, ledger: LedgerFolder, recordings: Recordings, selection: Selection) -> _Gathered:
+def _gather(
+    gathered: _Gathered, folders: Folders, ledger: LedgerFolder, recordings: Recordings, selection: Selection
+) -> _Gathered:
     """Read the ledger twice, the journals once, and the heads of the recordings."""
-    verifier = Verifier.parse(ledger.read_vkey())
-    gathered = _Gathered(open_checkpoint(ledger.read_checkpoint(), verifier).size, verifier)
     selector = Selector(selection)
     for _, entry in _entries(ledger, 0, gathered.size):
         if _SESSION_MARK in entry:

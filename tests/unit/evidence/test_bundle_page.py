@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from support.evidence import SESSION, end, intent, leaf, outcome, session_leaf
@@ -59,8 +60,8 @@ class Tags(HTMLParser):
 
 
 def entries(text: str) -> list[bytes]:
-    who = {"identity": {"agent": {"sub": text}, "owner": {"sub": text}, "role": text}}
-    where = {"where": {"target": text, "database": text, "account": text}}
+    who: dict[str, Any] = {"identity": {"agent": {"sub": text}, "owner": {"sub": text}, "role": text}}
+    where: dict[str, Any] = {"where": {"target": text, "database": text, "account": text}}
     start = session_leaf(
         "session.start",
         0,
@@ -71,8 +72,8 @@ def entries(text: str) -> list[bytes]:
         **where,
     )
     action = {"shape": text, "verb": text, "accesses": [[text, text]]}
-    decided = {"action": action, "decision": {"result": "allow", "policies": [text], "reasons": [text]}}
-    failed = {"effect": {"status": "error", "sqlstate": "42P01", "duration_us": 1500, "rows": 2}}
+    decided: dict[str, Any] = {"action": action, "decision": {"result": "allow", "policies": [text], "reasons": [text]}}
+    failed: dict[str, Any] = {"effect": {"status": "error", "sqlstate": "42P01", "duration_us": 1500, "rows": 2}}
     refused = session_leaf(
         "operation.refused", 3, operation=f"{SESSION}.2", refusal={"code": text}, via="query", **decided
     )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from gatebook.evidence.bundle_policies import PolicySet, hash_of, hashes_in, member_name
+from gatebook.evidence.entry import Leaf
 from gatebook.policy import engine
 
 TEXTS = {"b ä.cedar": b"permit(principal, action, resource);", "a.cedar": b"// \xc3\xa4"}
@@ -25,7 +26,7 @@ def test_members_are_numbered_by_the_order_of_their_names() -> None:
 
 def test_finds_the_sets_that_decided_or_were_in_force() -> None:
     other = "sha256:" + "0b" * 32
-    leaves = [
+    leaves: list[Leaf] = [
         {"decision": {"policy_hash": HASH}},
         {"policy": other},
         {"decision": {"policy_hash": "x"}},
