@@ -42,7 +42,7 @@ CHANGES = {
     "decision": (b'"result":"allow"', b'"result":"allou"'),
     "outcome": (b'"status":"done"', b'"status":"dont"'),
     "time": (b"2026-01-01T12", b"2026-01-01T13"),
-    "who": (b'"sub":"helper"', b'"sub":"helpes"'),
+    "who": (b'"sub":"helper"', b'"sub":"hacker"'),
     "target": (b'"target":"shop"', b'"target":"shoq"'),
     "chunk": (b'"frames":1', b'"frames":2'),
 }

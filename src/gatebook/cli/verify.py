@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 @click.option("--key", default="", help="The notary's verifier key, from a copy of `ledger.vkey` kept elsewhere.")
 @json_option
 def command(bundle: Path, *, key: str, as_json: bool) -> None:
-    """Verify BUNDLE: form, hashes, signature, seal, inclusion of every entry, sequence, recordings, contents, policies.
+    """Verify a bundle, offline.
 
-    Offline, without configuration. Each step is told; anything that is wrong is a finding, and the exit status is 1.
+    Form, hashes, signature, seal of the manifest, inclusion of every entry, sequence and completeness, recordings,
+    contents and policies are looked at, without configuration or network. Each step is told; anything that is wrong
+    is a finding, and the exit status is 1.
+
     Without --key the key in the bundle is used: that proves only that it agrees with itself.
     """
     from gatebook.evidence.bundle_check import verify_bundle  # noqa: PLC0415  cryptography, only here

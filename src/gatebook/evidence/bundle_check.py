@@ -67,7 +67,7 @@ def verify_bundle(data: bytes | memoryview, verifier: Verifier | None = None) ->
     try:
         check.run(data, verifier)
     except EvidenceFault as fault:  # of a step that the next ones need
-        check.find(fault.finding, "bundle", fault.message)
+        check.verified.report.fault("bundle", fault)
         check.step("stopped", "what comes behind cannot be looked at")
     return check.verified
 
@@ -101,15 +101,15 @@ class _BundleCheck:
         self._check_contents(manifest)
         self._check_policies(manifest)
 
-    def find(self, name: str, subject: str, words: str, *, accounted: bool = False) -> None:
-        """Take a finding."""
-        self._report.add([Finding(name, subject, words, accounted)])
-
     def step(self, name: str, words: str) -> None:
         """Tell that a step is done; it is good if it found nothing."""
         found = len(self._report.findings) + self._report.more
         self.verified.steps.append(Step(name, words, found == self._found))
         self._found = found
+
+    def _find(self, name: str, subject: str, words: str, *, accounted: bool = False) -> None:
+        """Take a finding."""
+        self._report.add([Finding(name, subject, words, accounted)])
 
     def _read_form(self, data: bytes | memoryview) -> Manifest:
         """1. Archive, members, manifest."""
@@ -124,7 +124,7 @@ class _BundleCheck:
         """2. Each member that the manifest lists."""
         for listed in manifest.members:
             if not bundle.is_listed_so(listed, self._members[listed.name]):
-                self.find("bundle_member", listed.name, "is not what the manifest says")
+                self._find("bundle_member", listed.name, "is not what the manifest says")
         self.step("members", f"{len(manifest.members):,} hashes of the manifest")
 
     def _check_signature(self, manifest: Manifest, verifier: Verifier | None) -> Checkpoint | None:
@@ -136,7 +136,7 @@ class _BundleCheck:
             self.verified.key, self.verified.is_own_key = used.text(), verifier is None
             checkpoint = open_checkpoint(bytes(self._members[bundle.CHECKPOINT]), used)
             if used != own or checkpoint.origin != manifest.origin or checkpoint.size < manifest.size:
-                self.find("bundle_manifest", bundle.CHECKPOINT, "key, origin or size are not those of the bundle")
+                self._find("bundle_manifest", bundle.CHECKPOINT, "key, origin or size are not those of the bundle")
         except EvidenceFault as fault:
             self._report.fault(bundle.CHECKPOINT, fault)
         self.verified.checkpoint = checkpoint
@@ -159,11 +159,11 @@ class _BundleCheck:
             }
             is_here = receipt.checkpoint_note == bytes(self._members[bundle.CHECKPOINT])
             if any(leaf.get(name) != value for name, value in wanted.items()):
-                self.find("bundle_seal", bundle.MANIFEST, "the manifest is not the one that was sealed")
+                self._find("bundle_seal", bundle.MANIFEST, "the manifest is not the one that was sealed")
             elif not is_here or not manifest.size <= receipt.index < checkpoint.size:
-                self.find("bundle_seal", bundle.RECEIPT, "the manifest was sealed at another place than behind it")
+                self._find("bundle_seal", bundle.RECEIPT, "the manifest was sealed at another place than behind it")
         except EvidenceFault as fault:
-            self.find("bundle_seal", bundle.RECEIPT, f"the manifest is not shown to be sealed: {fault.message}")
+            self._find("bundle_seal", bundle.RECEIPT, f"the manifest is not shown to be sealed: {fault.message}")
         self.step("seal", "the manifest's hash in the ledger")
 
     def _check_inclusion(self, checkpoint: Checkpoint) -> None:
@@ -192,7 +192,7 @@ class _BundleCheck:
             if sealed is not None:
                 self._recordings.append(sealed)
         for index in private:
-            self.find("private_part", str(index), "a private part is of no entry")
+            self._find("private_part", str(index), "a private part is of no entry")
         for check in checks.values():
             self._recordings += check.finish(writer_lives=True)
         self._check_ends()
@@ -213,11 +213,11 @@ class _BundleCheck:
         started = {str(leaf["session"]) for leaf in self._leaves.values() if leaf["event"] == "session.start"}
         ended = {str(leaf["session"]) for leaf in self._leaves.values() if leaf["event"] in _ENDS}
         for session in sorted(started - ended):
-            self.find("session_without_end", session, "is not over within this bundle", accounted=True)
+            self._find("session_without_end", session, "is not over within this bundle", accounted=True)
         for expected in self._recordings:
             if not expected.sealed:
                 words = "the recording is not sealed within this bundle"
-                self.find("recording_unsealed", expected.session, words, accounted=expected.session not in ended)
+                self._find("recording_unsealed", expected.session, words, accounted=expected.session not in ended)
 
     def _check_selection(self, manifest: Manifest) -> None:
         """7. Nothing that was not asked for, and as much as the manifest counts."""
@@ -226,9 +226,9 @@ class _BundleCheck:
             selector.learn(leaf)
         for index, leaf in self._leaves.items():
             if index >= manifest.size or not selector.wants(leaf):
-                self.find("bundle_selection", f"{leaf['writer']}/{index}", "was not asked for")
+                self._find("bundle_selection", f"{leaf['writer']}/{index}", "was not asked for")
         if count(self._leaves, self._members) != dict(manifest.counts):
-            self.find("bundle_selection", bundle.MANIFEST, "the manifest counts other things than are here")
+            self._find("bundle_selection", bundle.MANIFEST, "the manifest counts other things than are here")
         self.step("selection", f"{len(selector.sessions):,} sessions as asked for, counts as said")
 
     def _check_recordings(self) -> None:
@@ -241,7 +241,7 @@ class _BundleCheck:
         for name in self._members:
             session = bundle.session_of(name)
             if session is not None and session not in known:
-                self.find("recording_unknown", session, "no entry here knows of this recording")
+                self._find("recording_unknown", session, "no entry here knows of this recording")
         self.step("recordings", f"{len(known):,} recordings, {self._report.checked['chunks']:,} chunks")
 
     def _chunks(self, expected: ExpectedRecording) -> Iterator[Chunk]:
@@ -260,7 +260,7 @@ class _BundleCheck:
         here = {str(leaf["session"]) for leaf in self._leaves.values() if leaf["event"] == "session.start"}
         told = sorted([*self._keys, *manifest.undisclosed])
         if manifest.contents == bundle.DISCLOSED and told != sorted(here):
-            self.find("bundle_contents", bundle.KEYS, "keys are not those of the sessions that are here")
+            self._find("bundle_contents", bundle.KEYS, "keys are not those of the sessions that are here")
         opened = self._report.checked["private parts opened"], self._report.checked["chunks opened"]
         words = f"disclosed: {opened[0]:,} private parts and {opened[1]:,} chunks opened"
         self.step("contents", words if self._keys else "sealed: not opened")
@@ -271,10 +271,10 @@ class _BundleCheck:
             names = [member_name(set_hash, number) for number in range(len(files))]
             texts = {file: bytes(self._members[name]) for file, name in zip(files, names, strict=True)}
             if hash_of(texts) != set_hash or list(files) != sorted(texts):
-                self.find("bundle_policy", set_hash, "its files have another hash")
+                self._find("bundle_policy", set_hash, "its files have another hash")
         told = {one for one, _ in manifest.policies} | set(manifest.policies_missing)
         for one in sorted(hashes_in(self._leaves.values()) - told):
-            self.find("bundle_policy", one, "decided, and is neither here nor named as missing")
+            self._find("bundle_policy", one, "decided, and is neither here nor named as missing")
         self.step("policies", f"{len(manifest.policies):,} here, {len(manifest.policies_missing):,} named as missing")
 
 
