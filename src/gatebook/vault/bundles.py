@@ -40,6 +40,7 @@ from gatebook.evidence.bundle_selection import Selection, Selector
 from gatebook.evidence.bundle_story import tell
 from gatebook.evidence.checkpoint import open_checkpoint
 from gatebook.evidence.entry import Leaf, decode_leaf, format_hash, format_time
+from gatebook.evidence.events import check_leaf
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.note import Verifier
 from gatebook.evidence.private import PrivateParts
@@ -53,7 +54,6 @@ from gatebook.vault.journal import Faults, JournalReader, list_journals
 from gatebook.vault.ledger import TILE_WIDTH, LedgerFolder
 from gatebook.vault.notary import Folders
 from gatebook.vault.recordings import Recordings
-from gatebook.vault.standing import read_standing
 
 FILE_MODE = 0o600
 PIECE_BYTES = 1 << 20
@@ -75,7 +75,10 @@ class Asked:
 
 @dataclass(slots=True)
 class _Gathered:
-    """What was selected. `ends` are lengths in bytes of the recordings that are there."""
+    """What was selected. `ends` are lengths in bytes of the recordings that are there.
+
+    `not_sealed` counts, for each writer, entries of its journal beyond the ledger of `size`.
+    """
 
     size: int
     verifier: Verifier
@@ -84,6 +87,7 @@ class _Gathered:
     private: dict[int, bytes] = field(default_factory=dict)
     keys: dict[str, Secret] = field(default_factory=dict)
     ends: dict[str, int] = field(default_factory=dict)
+    not_sealed: dict[str, int] = field(default_factory=dict)
 
     @property
     def sessions(self) -> list[str]:
@@ -98,12 +102,10 @@ class BundleMaker:
         """Gather what is selected. OperatorFault if that is nothing."""
         self._ledger = LedgerFolder(folders.ledger)
         self._recordings = recordings
-        standing = read_standing(folders)
-        found = _Gathered(standing.sealed, Verifier.parse(standing.key))
-        self._gathered = _gather(found, folders, self._ledger, recordings, asked.selection)
+        self._gathered = _gather(folders, self._ledger, recordings, asked.selection)
         if asked.with_contents:
             self._gathered.keys = _keys_of(recordings, self._gathered.sessions)
-        self._members, self.manifest = _compose(self._gathered, asked, recordings, dict(standing.behind))
+        self._members, self.manifest = _compose(self._gathered, asked, recordings)
         self._scanned = self._gathered.size
         self._note = b""
         self._receipt = b""
@@ -181,16 +183,20 @@ def opened_bundle(path: Path) -> Iterator[memoryview]:
         yield memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
 
 
-def _gather(
-    gathered: _Gathered, folders: Folders, ledger: LedgerFolder, recordings: Recordings, selection: Selection
-) -> _Gathered:
+def _gather(folders: Folders, ledger: LedgerFolder, recordings: Recordings, selection: Selection) -> _Gathered:
     """Read the ledger twice, the journals once, and the heads of the recordings."""
+    verifier = Verifier.parse(ledger.read_vkey())
+    gathered = _Gathered(open_checkpoint(ledger.read_checkpoint(), verifier).size, verifier)
+    sealed: Counter[str] = Counter()
     selector = Selector(selection)
     for _, entry in _entries(ledger, 0, gathered.size):
         if _SESSION_MARK in entry:
             selector.learn(decode_leaf(entry))
     for index, entry in _entries(ledger, 0, gathered.size):
         leaf = decode_leaf(entry)
+        writer = str(leaf.get("writer"))
+        check_leaf(leaf, writer)
+        sealed[writer] += 1
         if selector.wants(leaf):
             gathered.entries[index], gathered.leaves[index] = entry, leaf
             if len(gathered.entries) > MAX_ENTRIES:
@@ -201,7 +207,7 @@ def _gather(
         raise OperatorFault(
             "nothing that is sealed is selected", "see `gatebook sessions list` and `gatebook ledger show`"
         )
-    gathered.private = _private_of(folders.journals, gathered)
+    _read_journals(folders.journals, gathered, sealed)
     chunks = Counter(str(leaf["session"]) for leaf in gathered.leaves.values() if leaf["event"] == "recording.chunk")
     for session in gathered.sessions:
         end = _end_of(recordings, session, chunks[session])
@@ -219,19 +225,21 @@ def _entries(ledger: LedgerFolder, begin: int, size: int) -> Iterator[tuple[int,
                 yield number * TILE_WIDTH + at, entry
 
 
-def _private_of(journals: Path, gathered: _Gathered) -> dict[int, bytes]:
-    """Find the sealed private parts, which stand beside their leaves in the journals only."""
+def _read_journals(journals: Path, gathered: _Gathered, sealed: Mapping[str, int]) -> None:
+    """Find the sealed private parts, which stand beside their leaves, and count what the ledger has not yet."""
     wanted = {
         gathered.entries[index]: index
         for index, leaf in gathered.leaves.items()
         if isinstance(leaf.get("private"), str)
     }
-    found: dict[int, bytes] = {}
-    for folder in list_journals(journals) if wanted else ():
+    for folder in list_journals(journals):
+        waiting = -sealed.get(folder.name, 0)
         for record in JournalReader(folder, Faults()).read():
+            waiting += 1
             if record.private and record.leaf in wanted:
-                found[wanted[record.leaf]] = record.private
-    return found
+                gathered.private[wanted[record.leaf]] = record.private
+        if waiting > 0:
+            gathered.not_sealed[folder.name] = waiting
 
 
 def _keys_of(recordings: Recordings, sessions: Sequence[str]) -> dict[str, Secret]:
@@ -262,9 +270,7 @@ def _pieces(recordings: Recordings, session: str, end: int) -> Iterator[bytes]:
             yield piece
 
 
-def _compose(
-    gathered: _Gathered, asked: Asked, recordings: Recordings, waiting: Mapping[str, int]
-) -> tuple[dict[str, bytes], Manifest]:
+def _compose(gathered: _Gathered, asked: Asked, recordings: Recordings) -> tuple[dict[str, bytes], Manifest]:
     """Return every member that the manifest lists but the recordings, and the manifest."""
     decided = hashes_in(gathered.leaves.values())
     sets = [asked.policies] if asked.policies.hash in decided else []
@@ -287,7 +293,7 @@ def _compose(
         size=gathered.size,
         selection=asked.selection,
         counts=count(gathered.leaves, names),
-        not_sealed=waiting,
+        not_sealed=gathered.not_sealed,
         undisclosed=tuple(sorted(set(gathered.sessions) - gathered.keys.keys())) if asked.with_contents else (),
         policies=tuple((one.hash, tuple(sorted(one.texts))) for one in sets),
         policies_missing=tuple(sorted(decided - {one.hash for one in sets})),

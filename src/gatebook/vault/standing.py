@@ -25,10 +25,10 @@ class Standing:
     `witnessed` is the size of the newest checkpoint that a quorum has cosigned; `witnesses` what is known of each.
     `sealed` is the size that `behind` counts from: for a moment it is more than is published.
     """
+    """The published checkpoint, by which key, when (file time), and entries not sealed yet by writer."""
 
     origin: str
     size: int
-    sealed: int
     root: str
     key: str
     signed_at: datetime
@@ -69,7 +69,6 @@ def read_standing(folders: Folders) -> Standing:
     return Standing(
         origin=checkpoint.origin,
         size=checkpoint.size,
-        sealed=sealed.size,
         root=base64.b64encode(checkpoint.root).decode(),
         key=key,
         signed_at=datetime.fromtimestamp((folders.ledger / CHECKPOINT).stat().st_mtime, UTC),

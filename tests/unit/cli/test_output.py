@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import UTC, datetime
 
@@ -41,6 +42,15 @@ def test_prints_nothing_that_acts_on_a_terminal(capsys: pytest.CaptureFixture[st
 def test_prints_json_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_json({"é": ["a\nb", 1]})
     assert capsys.readouterr().out == '{"é":["a\\nb",1]}\n'
+
+
+def test_json_holds_nothing_that_a_terminal_acts_on_and_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "\x1b[31m \x9b2J \u202e \u2028 \U000e0001 é 漢 \n"
+    output.print_json({text: [text]})
+    printed = capsys.readouterr().out
+    assert printed[:-1].isprintable()
+    assert "é 漢" in printed
+    assert json.loads(printed) == {text: [text]}
 
 
 def test_prints_talk_and_errors_apart_from_data(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.bundle import NASTY, OTHER, check, found, make_bundle, maker_of, members_of, write_book, write_session
 from support.data_folder import put_recording
-from support.evidence import SESSION
+from support.evidence import SESSION, end
 from support.notary import seal, write_entries
 
 from gatebook.evidence.bundle import Manifest
@@ -16,6 +16,7 @@ from gatebook.evidence.bundle_entries import BundleFault, decode_entries
 from gatebook.evidence.bundle_selection import Selection
 from gatebook.model.errors import OperatorFault
 from gatebook.vault.bundles import opened_bundle
+from gatebook.vault.journal import JournalWriter
 
 ONE = Selection(sessions=(SESSION,))
 
@@ -118,9 +119,14 @@ def test_a_recording_that_grew_behind_its_last_entry_is_cut_there(tmp_path: Path
 def test_a_session_whose_recording_is_not_sealed_yet_is_told(tmp_path: Path) -> None:
     write_book(tmp_path)
     assert maker_of(tmp_path, ONE).unsettled == []
-    open_ended = tmp_path / "open"
-    write_book(open_ended, ends=False)
-    assert maker_of(open_ended, ONE).unsettled == []
+    still_open = tmp_path / "open"
+    write_book(still_open, ends=False)
+    assert maker_of(still_open, ONE).unsettled == []
+    with JournalWriter.open(still_open / "journal", "gate", sync="privileged") as journal:
+        journal.append(end(4))
+    seal(still_open)
+    assert maker_of(still_open, ONE).unsettled == [SESSION]
+    assert ("recording_unsealed", SESSION) in found(make_bundle(still_open))
 
 
 def test_a_file_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
