@@ -55,15 +55,14 @@ THREATS = {
     "AU-03": "a journal or the ledger removed as a whole: it is missed",
     "AU-04": "entries changed, swapped or doubled, a byte in any file of the ledger or a bundle: found and named",
     "AU-05": "a ledger made anew under another key: refused by whoever kept the key",
-    "AU-07": "whoever fills the book: refused beyond a quota, or counted; refusals, ends and the operator have room",
     "AU-06": "a recording changed, cut, or a chunk of it swapped with another session's: named by session",
-    "AU-07": "an agent that fills the book: refused beyond its hourly quota; refusals, ends and the operator have room",
+    "AU-07": "whoever fills the book: refused beyond a quota, or counted; refusals, ends and the operator have room",
     "AU-08": "the gate is killed at any moment: every statement that ran has its intent, and the book verifies",
     "AU-09": "a second notary is refused; whatever step of its disk fails, there is no fork; none is cosigned",
     "AU-10": "a session id that is a path: refused before a file is opened",
+    "AU-11": "control characters, escape sequences or HTML in what a client says: shown, and without effect",
     "AU-12": "a policy changed and put back: each decision names its policies, each loading is entered",
     "AU-13": "a gate that dies: its recordings are finished at the next start, and the book says so",
-    "AU-11": "control characters, escape sequences or HTML in what a client says: shown, and without effect",
 }
 _CARRIER = re.compile(r"def test_([a-z]{2,3})_(\d\d)_\w+")
 

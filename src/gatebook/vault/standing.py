@@ -23,9 +23,7 @@ class Standing:
     """The published checkpoint, by which key, when (file time), and entries not sealed yet by writer.
 
     `witnessed` is the size of the newest checkpoint that a quorum has cosigned; `witnesses` what is known of each.
-    `sealed` is the size that `behind` counts from: for a moment it is more than is published.
     """
-    """The published checkpoint, by which key, when (file time), and entries not sealed yet by writer."""
 
     origin: str
     size: int
