@@ -60,7 +60,7 @@ def test_refuses_a_member_twice() -> None:
 def test_refuses_a_byte_before_between_or_behind() -> None:
     data = encode_archive(MEMBERS)
     second = data.index(b"PK\x03\x04", 4)
-    for odd in (b"\0" + data, data + b"\0", data[:second] + b"\0" + data[second:], data[:-1], data[:40], b""):
+    for odd in (b"\0" + data, data + b"\0", data[:second] + b"\0" + data[second:], data[:-1], data[:40], data[:9], b""):
         with pytest.raises(ArchiveFault):
             parse_archive(odd)
 

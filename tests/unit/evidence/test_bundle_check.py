@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -160,3 +161,19 @@ def test_an_older_part_of_the_ledger_proves_under_the_newer_checkpoint(book: Pat
     write_session(book, "s_later1")
     seal(book)
     assert check(finish(book, maker, book / "bundle.zip")).ok
+
+
+def test_a_manifest_that_was_sealed_and_lies_is_named_all_the_same(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("support.bundle.POLICY_HASH", "sha256:" + "00" * 32)
+    maker = maker_of(book, Selection(sessions=(SESSION,)))
+    (decided,) = maker.manifest.policies_missing
+    maker.manifest = replace(maker.manifest, size=maker.manifest.size + 1, policies_missing=())
+    data = finish(book, maker, book / "bundle.zip")
+    assert found(data) == {("bundle_seal", "manifest.tlog-proof"), ("bundle_policy", decided)}
+
+
+def test_a_manifest_of_a_longer_ledger_than_was_signed_is_named(book: Path) -> None:
+    maker = maker_of(book, Selection(sessions=(SESSION,)))
+    maker.manifest = replace(maker.manifest, size=10_000)
+    names = found(finish(book, maker, book / "bundle.zip"))
+    assert ("bundle_manifest", "checkpoint") in names
