@@ -24,6 +24,7 @@ def place(server: Postgres, folder: Path) -> Iterator[Place]:
     make_database(server, name)
     place = make_place(folder, server, name)
     place.gate.serve()
+    eventually((place.gate.data / "ledger" / "checkpoint").exists)
     yield place
     place.gate.stop()
 
