@@ -24,6 +24,7 @@ __all__ = [
     "Refusal",
     "Verdict",
     "entry_link",
+    "journal_leaves",
     "parse_sql",
     "private_open",
     "private_seal",
