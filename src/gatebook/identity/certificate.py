@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import (
     Criticality,
@@ -42,7 +43,11 @@ _SPIFFE: Final = re.compile(r"spiffe://([a-z0-9._-]{1,255})((?:/[A-Za-z0-9._-]+)
 # Lower case only, no wildcard: which of two spellings is meant must not be a matter of reading.
 _DNS: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 _COMMON_NAME_CHARACTERS: Final = 64  # RFC 5280 appendix A, ub-common-name
-_MALFORMED: Final = (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+# TypeError: the library's own, for a name of a type that no name has.
+_MALFORMED: Final = (
+    *(ValueError, TypeError),
+    *(x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +157,9 @@ class _Attempt:
 
 def _read(certificate: x509.Certificate) -> _Leaf:
     """Raise one of `_MALFORMED` if any part that is read is not of its form."""
+    # DER, X.690, 11.2.1: a signature has no unused bits. With some it would be the same certificate under another hash.
+    if not certificate.public_bytes(Encoding.DER).endswith(b"\0" + certificate.signature):
+        raise ValueError("a signature with unused bits")
     extensions = certificate.extensions
     purposes = _extension(extensions, x509.ExtendedKeyUsage)
     names = _extension(extensions, x509.SubjectAlternativeName)

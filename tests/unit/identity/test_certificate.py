@@ -119,6 +119,15 @@ def test_bytes_that_were_changed_identify_nobody(garbage: bytes, at: int, flip: 
 FLIPPED = svid().der
 
 
+@pytest.mark.filterwarnings("ignore")  # as above
+def test_each_byte_of_a_certificate_changed_in_each_bit_identifies_nobody() -> None:
+    for at in range(len(FLIPPED)):
+        for bit in range(8):
+            der = bytearray(FLIPPED)
+            der[at] ^= 1 << bit
+            assert isinstance(verify((bytes(der),), (WORKLOADS,), NOW), NotIdentified), (at, bit)
+
+
 def test_another_root_under_the_same_name_vouches_for_nothing() -> None:
     assert failed(svid(maker=Maker.root(now=NOW))) == "authority"
 
