@@ -23,7 +23,6 @@ __all__ = [
     "Question",
     "Refusal",
     "Verdict",
-    "entry_link",
     "journal_leaves",
     "parse_sql",
     "private_open",
@@ -53,9 +52,6 @@ def sql_password_literals(text: bytes) -> list[tuple[int, int]]:
 
 def sql_tokens(text: bytes) -> list[tuple[str, int, int]]:
     """PostgreSQL's scanner: (kind, start, end) in bytes; NativeError if it cannot."""
-
-def entry_link(previous: bytes, entry: bytes) -> bytes:
-    """SHA-256 over previous link and entry."""
 
 def journal_leaves(segment: bytes, start: int, previous: bytes, most: int) -> tuple[bytes, bytes, int, int, bytes, str]:
     """Leaves of at most `most` records of a segment's bytes from `start` on, behind the link `previous`.

@@ -26,6 +26,7 @@ def place(server: Postgres, folder: Path) -> Iterator[Place]:
     make_database(server, name)
     place = make_place(folder, server, name)
     place.gate.serve()
+    eventually((place.gate.data / "ledger" / "checkpoint").exists)
     yield place
     place.gate.stop()
 
@@ -38,7 +39,8 @@ def session_of(place: Place, *words: str, **options: Any) -> str:  # noqa: ANN40
 
 
 def make(place: Place, file: Path, *words: str) -> tuple[bytes, str]:
-    """Make a bundle; its bytes, and the notary's key."""
+    """Make a bundle once all is sealed; its bytes, and the notary's key."""
+    eventually(lambda: cast("dict[str, Any]", place.gate.ask("ledger", "show"))["not_sealed"] == {})
     place.gate.run("bundle", "make", "-o", str(file), "--purpose", "audit", *words)
     standing = cast("dict[str, Any]", place.gate.ask("ledger", "show"))
     return file.read_bytes(), str(standing["key"])

@@ -30,7 +30,7 @@ mod _native {
     use super::journal::Journal;
     #[pymodule_export]
     use super::pure::{
-        entry_link, journal_leaves, parse_sql, private_open, private_seal, sql_literal_free,
+        journal_leaves, parse_sql, private_open, private_seal, sql_literal_free,
         sql_password_literals, sql_shape, sql_tokens,
     };
     #[pymodule_export]

@@ -3,7 +3,7 @@
 
 use gatebook_wire::entry::{hex, Sealer};
 use gatebook_wire::leaves::{read_leaves, Stop};
-use gatebook_wire::{journal, shape};
+use gatebook_wire::shape;
 use pyo3::prelude::*;
 
 use crate::error::native;
@@ -45,13 +45,6 @@ pub(crate) fn sql_tokens(
 ) -> PyResult<Vec<(&'static str, usize, usize)>> {
     let tokens = py.detach(|| gatebook_pgparse::tokens(text)).map_err(native)?;
     Ok(tokens.into_iter().map(|token| (token.kind, token.start, token.end)).collect())
-}
-
-/// SHA-256 over previous link and entry.
-#[pyfunction]
-pub(crate) fn entry_link(py: Python<'_>, previous: &[u8], entry: &[u8]) -> PyResult<Vec<u8>> {
-    let previous = previous.try_into().map_err(|_| native("a link has 32 bytes"))?;
-    Ok(py.detach(|| journal::link(previous, entry)).to_vec())
 }
 
 type Leaves = (Vec<u8>, Vec<u8>, usize, usize, Vec<u8>, &'static str);
