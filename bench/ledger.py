@@ -19,7 +19,7 @@ from throwaway_gate import Gate
 from throwaway_postgres import Postgres, Programs
 from variants import Variant, open_gatebook
 
-from gatebook.evidence.tiles import decode_bundle
+from gatebook.evidence.tree import TILE_WIDTH
 from gatebook.vault.ledger import LedgerFolder, SystemDisk
 from gatebook.vault.notary import Folders, Notary
 
@@ -91,8 +91,7 @@ def _late(ledger: LedgerFolder, seals: Seals) -> Iterator[float]:
     for index in range(first - first % EVERY + EVERY, size, EVERY):
         while until <= index:
             at, until = next(published)
-        bundle, width = index // 256, min(256, size - index // 256 * 256)
-        entry = decode_bundle(ledger.read_bundle(bundle, width), width)[index % 256]
+        entry = ledger.entries(index // TILE_WIDTH, size)[index % TILE_WIDTH]
         yield at - datetime.fromisoformat(json.loads(entry)["time"]).timestamp()
 
 

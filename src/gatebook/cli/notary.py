@@ -21,7 +21,6 @@ from gatebook.model.errors import OperatorFault
 if TYPE_CHECKING:
     from gatebook.vault.cosigning import Witnesses
 
-EXIT_TAMPERED = 3
 SEED_BYTES = 32
 
 
@@ -36,7 +35,7 @@ def command(*, until_input_ends: bool, config: Path) -> None:
     signed any more, and `gatebook ledger verify` names what is wrong.
     """
     from gatebook.vault.sealer import run_notary  # noqa: PLC0415  cryptography, only here
-    from gatebook.vault.sealing import Tampered  # noqa: PLC0415  as above
+    from gatebook.vault.sealing import EXIT_TAMPERED, Tampered  # noqa: PLC0415  as above
 
     settings = load(config)
     folders = folders_of(settings)

@@ -12,18 +12,15 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gatebook.evidence.checkpoint import MAX_DIGITS, Checkpoint, parse_decimal
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.note import (
-    ED25519_BYTES,
+    NamedKey,
     NoteFault,
     Signer,
-    check_name,
     decode_base64,
-    key_id_of,
-    key_text,
-    parse_key_text,
     parse_note,
     signature_line,
     verify_ed25519,
@@ -56,31 +53,10 @@ class Cosignature:
 
 
 @dataclass(frozen=True, slots=True)
-class CosignerKey:
-    """The public key of a witness with its name. NoteFault if name or key cannot be such."""
+class CosignerKey(NamedKey):
+    """The key of a witness (type byte 0x04)."""
 
-    name: str
-    public_key: bytes
-
-    def __post_init__(self) -> None:
-        """Refuse a name with which no line can be written, and a key of another length."""
-        check_name(self.name)
-        if len(self.public_key) != ED25519_BYTES:
-            raise NoteFault("note_key", "a public key has not 32 bytes")
-
-    @classmethod
-    def parse(cls, text: str) -> CosignerKey:
-        """Parse `<name>+<key id, 8 hex digits>+<base64 of 0x04 || public key>`. NoteFault on any other form."""
-        return cls(*parse_key_text(text, COSIGNATURE))
-
-    @property
-    def key_id(self) -> bytes:
-        """The first four bytes of SHA-256(name || 0x0A || 0x04 || public key)."""
-        return key_id_of(self.name, COSIGNATURE, self.public_key)
-
-    def text(self) -> str:
-        """Return the form that `parse` reads."""
-        return key_text(self.name, COSIGNATURE, self.public_key)
+    KIND: ClassVar[bytes] = COSIGNATURE
 
     def verify(self, text: str, signature: bytes) -> int:
         """Return the time of a cosignature over the text of a checkpoint. NoteFault unless this key has made it."""

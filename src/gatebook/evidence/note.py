@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import ClassVar, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -60,34 +61,51 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Verifier:
-    """A public key with the name of whose it is. NoteFault if name or key cannot be such."""
+class NamedKey:
+    """A public key with the name of whose it is, of the type that `KIND` says. NoteFault if either cannot be such."""
 
     name: str
     public_key: bytes
 
+    KIND: ClassVar[bytes]
+
     def __post_init__(self) -> None:
         """Refuse a name with which no line can be written, and a key of another length."""
-        check_name(self.name)
+        if len(self.name) > MAX_NAME_CHARACTERS or not _is_name(self.name):
+            raise NoteFault("note_key", "a name of a key is empty, too long, or has a space, `+` or control character")
         if len(self.public_key) != ED25519_BYTES:
             raise NoteFault("note_key", "a public key has not 32 bytes")
 
     @classmethod
-    def parse(cls, text: str) -> Verifier:
-        """Parse `<name>+<key id, 8 hex digits>+<base64 of 0x01 || public key>`.
+    def parse(cls, text: str) -> Self:
+        """Parse `<name>+<key id, 8 hex digits>+<base64 of type byte || public key>`.
 
-        NoteFault on any other form, and if the key id is not that of name and key.
+        NoteFault on any other form, also a key of another type, and if the key id is not that of name and key.
         """
-        return cls(*parse_key_text(text, ED25519))
+        parts = text.split("+", 2) if len(text) <= MAX_KEY_CHARACTERS else []
+        if len(parts) != 3:
+            raise NoteFault("note_key", "a verifier key has not the form <name>+<key id>+<base64>")
+        name, _, encoded = parts
+        key = cls(name, _decode_key(encoded, cls.KIND))
+        if key.text() != text:
+            raise NoteFault("note_key", "a verifier key has another key id than its name and key give")
+        return key
 
     @property
     def key_id(self) -> bytes:
-        """The first four bytes of SHA-256(name || 0x0A || 0x01 || public key)."""
-        return key_id_of(self.name, ED25519, self.public_key)
+        """The first four bytes of SHA-256(name || 0x0A || type byte || public key)."""
+        return sha256(self.name.encode() + b"\n" + self.KIND + self.public_key).digest()[:KEY_ID_BYTES]
 
     def text(self) -> str:
         """Return the form that `parse` reads."""
-        return key_text(self.name, ED25519, self.public_key)
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(self.KIND + self.public_key).decode()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier(NamedKey):
+    """The key of who signs notes (type byte 0x01)."""
+
+    KIND: ClassVar[bytes] = ED25519
 
     def verify(self, text: str, signature: bytes) -> None:
         """NoteFault unless the key has made this signature over the text."""
@@ -210,39 +228,6 @@ def open_note(data: bytes, verifiers: Iterable[Verifier]) -> tuple[str, list[str
     if not signed:
         raise NoteFault("note_unsigned", "a note has no signature of a known key")
     return note.text, list(signed.values())
-
-
-def check_name(name: str) -> None:
-    """NoteFault unless a key of ours may have this name."""
-    if len(name) > MAX_NAME_CHARACTERS or not _is_name(name):
-        raise NoteFault("note_key", "a name of a key is empty, too long, or has a space, `+` or control character")
-
-
-def key_id_of(name: str, kind: bytes, public_key: bytes) -> bytes:
-    """Return the first four bytes of SHA-256(name || 0x0A || type byte || public key)."""
-    return sha256(name.encode() + b"\n" + kind + public_key).digest()[:KEY_ID_BYTES]
-
-
-def key_text(name: str, kind: bytes, public_key: bytes) -> str:
-    """Return the verifier key `<name>+<key id, 8 hex digits>+<base64 of type byte || public key>`."""
-    encoded = base64.b64encode(kind + public_key).decode()
-    return f"{name}+{key_id_of(name, kind, public_key).hex()}+{encoded}"
-
-
-def parse_key_text(text: str, kind: bytes) -> tuple[str, bytes]:
-    """Return name and public key (32 bytes) of a verifier key of one type.
-
-    NoteFault on any other form, also a key of another type, and if the key id is not that of name and key.
-    """
-    parts = text.split("+", 2) if len(text) <= MAX_KEY_CHARACTERS else []
-    if len(parts) != 3:
-        raise NoteFault("note_key", "a verifier key has not the form <name>+<key id>+<base64>")
-    name, _, encoded = parts
-    check_name(name)
-    public_key = _decode_key(encoded, kind)
-    if key_text(name, kind, public_key) != text:
-        raise NoteFault("note_key", "a verifier key has another key id than its name and key give")
-    return name, public_key
 
 
 def signature_line(name: str, signature: bytes) -> str:

@@ -8,7 +8,6 @@ SealedFault, and nothing else is raised.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,10 +15,11 @@ from dataclasses import dataclass, field
 from gatebook.evidence.entry import EntryFault, Leaf, Value, decode_canonical, encode_canonical
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.journal_format import FIRST_LINK, HEADER_BYTES, LINK_BYTES
+from gatebook.evidence.note import decode_base64
+from gatebook.evidence.tree import HASH_BYTES
 
 MAX_BYTES = 1 << 20
 VERSION = 1
-HASH_BYTES = 32
 _WRITER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MEMBERS = frozenset({"v", "size", "root", "checkpoint", "writers"})
 _PLACE_MEMBERS = frozenset({"segment", "offset", "number", "link"})
@@ -119,10 +119,9 @@ def _count(value: Value, least: int) -> int:
 
 
 def _root(value: Value) -> bytes:
-    try:
-        root = base64.b64decode(value, validate=True) if isinstance(value, str) else b""
-    except (binascii.Error, ValueError) as fault:
-        raise SealedFault("the root in the notary's state is no base64") from fault
+    root = decode_base64(value) if isinstance(value, str) else b""
+    if root is None:
+        raise SealedFault("the root in the notary's state is no base64")
     if len(root) != HASH_BYTES:
         raise SealedFault("the root in the notary's state has not 32 bytes")
     return root

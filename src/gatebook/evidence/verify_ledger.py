@@ -15,10 +15,9 @@ from gatebook.evidence.checkpoint import Checkpoint
 from gatebook.evidence.completeness import Finding
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.tiles import decode_bundle, entries_path, tile_path
-from gatebook.evidence.tree import Frontier, Tile, leaf_hash
+from gatebook.evidence.tree import HASH_BYTES, TILE_WIDTH, Frontier, Tile, leaf_hash
 from gatebook.evidence.verify import Report
 
-TILE_WIDTH = 256
 MAX_WRITER_BYTES = 66
 _WRITER = b'"writer":"'  # the last member of every canonical leaf
 
@@ -83,7 +82,7 @@ class LedgerCheck:
             return
         found = [leaf_hash(entry) for entry in entries]
         if b"".join(found) != hashes:
-            place = next(at for at, one in enumerate(found) if one != hashes[32 * at : 32 * at + 32])
+            place = next(at for at, one in enumerate(found) if one != hashes[HASH_BYTES * at : HASH_BYTES * (at + 1)])
             words = "an entry is not what its hash says"
             self._find("ledger_entry", f"ledger/{index * TILE_WIDTH + place}", words)
         for at, (entry, one) in enumerate(zip(entries, found, strict=True)):

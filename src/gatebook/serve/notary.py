@@ -10,7 +10,8 @@ from pathlib import Path
 
 import structlog
 
-TAMPERED = 3  # exit status of `gatebook notary`
+from gatebook.vault.sealing import EXIT_TAMPERED
+
 LAST_S = 30.0  # LIMIT: for sealing what was written last
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
@@ -39,7 +40,7 @@ class NotaryProcess:
             status = await self._process.wait()
             if self._stopping.is_set():
                 return
-            if status == TAMPERED:
+            if status == EXIT_TAMPERED:
                 _log.error("the notary stopped: evidence is not what it sealed; see `gatebook ledger verify`")
                 self._report("the notary found that evidence is not what it sealed", "nothing is sealed any more")
                 return

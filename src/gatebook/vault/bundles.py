@@ -46,12 +46,11 @@ from gatebook.evidence.note import Verifier
 from gatebook.evidence.private import PrivateParts
 from gatebook.evidence.receipt import Receipt
 from gatebook.evidence.recording import HEADER_BYTES
-from gatebook.evidence.tiles import decode_bundle
-from gatebook.evidence.tree import inclusion_proof
+from gatebook.evidence.tree import TILE_WIDTH, inclusion_proof
 from gatebook.model.errors import OperatorFault
 from gatebook.model.secret import Secret
 from gatebook.vault.journal import Faults, JournalReader, list_journals
-from gatebook.vault.ledger import TILE_WIDTH, LedgerFolder
+from gatebook.vault.ledger import LedgerFolder
 from gatebook.vault.notary import Folders
 from gatebook.vault.recordings import Recordings
 
@@ -219,8 +218,7 @@ def _gather(folders: Folders, ledger: LedgerFolder, recordings: Recordings, sele
 def _entries(ledger: LedgerFolder, begin: int, size: int) -> Iterator[tuple[int, bytes]]:
     """Yield the entries from `begin` to `size`, with their index."""
     for number in range(begin // TILE_WIDTH, (size + TILE_WIDTH - 1) // TILE_WIDTH):
-        width = min(TILE_WIDTH, size - number * TILE_WIDTH)
-        for at, entry in enumerate(decode_bundle(ledger.read_bundle(number, width), width)):
+        for at, entry in enumerate(ledger.entries(number, size)):
             if number * TILE_WIDTH + at >= begin:
                 yield number * TILE_WIDTH + at, entry
 

@@ -8,18 +8,17 @@ fail. What cannot be read raises LedgerFault; what cannot be written raises OSEr
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from gatebook.evidence.faults import EvidenceFault
-from gatebook.evidence.tiles import entries_path, tile_path
-from gatebook.evidence.tree import Tile
+from gatebook.evidence.tiles import decode_bundle, entries_path, tile_path
+from gatebook.evidence.tree import HASH_BYTES, TILE_WIDTH, Tile
 
-HASH_BYTES = 32
-TILE_WIDTH = 256
 FILE_MODE = 0o644
 SECRET_MODE = 0o600
 FOLDER_MODE = 0o755
@@ -148,6 +147,11 @@ class LedgerFolder:
             raise LedgerFault("tile_missing", f"{_short(path)} has fewer entries than the tree asks for")
         return data[:end]
 
+    def entries(self, index: int, size: int) -> list[bytes]:
+        """Return the entries of a bundle, as far as a tree of `size` has them. EvidenceFault if they are not there."""
+        width = min(TILE_WIDTH, size - index * TILE_WIDTH)
+        return decode_bundle(self.read_bundle(index, width), width)
+
     def read_checkpoint(self) -> bytes:
         """Return the published checkpoint. LedgerFault `checkpoint_missing`."""
         return _read(self.path / CHECKPOINT, MAX_NOTE_BYTES, "checkpoint_missing")
@@ -188,6 +192,17 @@ class LedgerFolder:
         """
         path = self.path / whole
         return self.path / partial if not path.exists() or (self.path / partial).exists() else path
+
+
+def take_lock(path: Path) -> BinaryIO:
+    """Lock a file, made as needed, until it is closed. BlockingIOError where another process has it."""
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE), "r+b")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def _read(path: Path, limit: int, finding: str) -> bytes:

@@ -7,8 +7,6 @@ OSError, evidence that is not what was sealed by Tampered. It starts again from 
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +18,12 @@ from gatebook.evidence.journal_format import segment_name
 from gatebook.evidence.note import Signer
 from gatebook.evidence.sealed import Place, Sealed, decode_sealed
 from gatebook.evidence.tiles import entries_path, tile_path
-from gatebook.evidence.tree import EMPTY_ROOT, Frontier, Tile
+from gatebook.evidence.tree import EMPTY_ROOT, TILE_WIDTH, Frontier, Tile
 from gatebook.evidence.witnessed import Seen, decode_seen, encode_seen
 from gatebook.model.errors import OperatorFault, quoted
 from gatebook.vault.cosigning import Witnesses
 from gatebook.vault.journal import list_journals, list_segments, writer_lives
-from gatebook.vault.ledger import CHECKPOINT, COSIGNED, FILE_MODE, SECRET_MODE, TILE_WIDTH, VKEY, Disk, LedgerFolder
+from gatebook.vault.ledger import CHECKPOINT, COSIGNED, FILE_MODE, SECRET_MODE, VKEY, Disk, LedgerFolder, take_lock
 from gatebook.vault.sealing import JournalTail, Tampered, audit, audit_last_segment
 
 BATCH_ENTRIES = 1 << 17  # LIMIT: sealed under one checkpoint; more waits for the next
@@ -96,7 +94,11 @@ class Notary:
         Tampered where state, checkpoint and tiles contradict each other, OSError.
         """
         folders.notary.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = _take_lock(folders.notary / "lock")
+        try:
+            lock = take_lock(folders.notary / "lock")
+        except BlockingIOError as fault:
+            words = f"another notary seals this data folder ({quoted(str(folders.notary))})"
+            raise NotaryBusy(words, "let it, or stop it first") from fault
         try:
             return cls._open(folders, origin, seed, disk, lock=lock, witnesses=witnesses or Witnesses())
         except BaseException:
@@ -134,7 +136,8 @@ class Notary:
         published = frontier.partials()
         writers = dict(self._sealed.writers)
         done: list[str] = []
-        for folder in list_journals(self._folders.journals):
+        journals = list_journals(self._folders.journals)
+        for folder in journals:
             place = writers.pop(folder.name, Place())
             tail = JournalTail(folder, place)
             if not tail.is_there():
@@ -144,7 +147,7 @@ class Notary:
                 self._sync(folder, place, tail.place)
             writers[folder.name] = tail.place
             self._watch_torn(tail)
-        missing = self._sealed.writers.keys() - {folder.name for folder in list_journals(self._folders.journals)}
+        missing = self._sealed.writers.keys() - {folder.name for folder in journals}
         if missing:
             raise Tampered("journal_changed", f"{min(missing)}: the journal is gone")
         entries = frontier.size - self._sealed.size
@@ -263,19 +266,6 @@ def read_seen(notary: Path) -> dict[str, Seen]:
         return decode_seen((notary / WITNESSES).read_bytes())
     except OSError:
         return {}
-
-
-def _take_lock(path: Path) -> BinaryIO:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
-    file = os.fdopen(descriptor, "r+b")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as fault:
-        file.close()
-        raise NotaryBusy(
-            f"another notary seals this data folder ({quoted(str(path.parent))})", "let it, or stop it first"
-        ) from fault
-    return file
 
 
 def _read_state(folders: Folders) -> Sealed | None:

@@ -10,10 +10,9 @@ from gatebook.evidence.checkpoint import open_checkpoint
 from gatebook.evidence.entry import decode_leaf
 from gatebook.evidence.note import Verifier
 from gatebook.evidence.receipt import Receipt
-from gatebook.evidence.tiles import decode_bundle
-from gatebook.evidence.tree import inclusion_proof
+from gatebook.evidence.tree import TILE_WIDTH, inclusion_proof
 from gatebook.model.errors import OperatorFault, quoted
-from gatebook.vault.ledger import TILE_WIDTH, LedgerFolder
+from gatebook.vault.ledger import LedgerFolder
 
 DECIDED = frozenset({"operation.intent", "operation.refused"})
 OUTCOME = frozenset({"operation.outcome"})
@@ -33,7 +32,7 @@ def make_receipt(ledger: LedgerFolder, wanted: str, events: frozenset[str]) -> R
         index = int(wanted)
         if index >= size:
             raise OperatorFault(f"the ledger has {size} entries, the first is 0", _NOT_SEALED)
-        entry = _bundle(ledger, index // TILE_WIDTH, size)[index % TILE_WIDTH]
+        entry = ledger.entries(index // TILE_WIDTH, size)[index % TILE_WIDTH]
     elif _OPERATION.fullmatch(wanted):
         index, entry = _find(ledger, size, wanted, events)
     else:
@@ -55,11 +54,6 @@ def _find(ledger: LedgerFolder, size: int, operation: str, events: frozenset[str
 
 def _backwards(ledger: LedgerFolder, size: int) -> Iterator[tuple[int, bytes]]:
     for bundle in reversed(range((size + TILE_WIDTH - 1) // TILE_WIDTH)):
-        entries = _bundle(ledger, bundle, size)
+        entries = ledger.entries(bundle, size)
         for at in reversed(range(len(entries))):
             yield bundle * TILE_WIDTH + at, entries[at]
-
-
-def _bundle(ledger: LedgerFolder, index: int, size: int) -> list[bytes]:
-    width = min(TILE_WIDTH, size - index * TILE_WIDTH)
-    return decode_bundle(ledger.read_bundle(index, width), width)

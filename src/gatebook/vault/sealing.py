@@ -19,6 +19,7 @@ from gatebook.vault.journal import list_segments
 
 BLOCK_BYTES = 8 << 20  # LIMIT: read at a time; a record has at most 4 MiB and some bytes
 FIRST_BYTES = 1 << 20  # mostly there is little new
+EXIT_TAMPERED = 3  # of `gatebook notary`, for whoever starts it
 AUDIT_ENTRIES = 1 << 16  # LIMIT: looked at in one step of the audit
 
 

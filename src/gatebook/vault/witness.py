@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +22,7 @@ from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.note import Signer, Verifier, decode_base64, parse_note
 from gatebook.evidence.tree import EMPTY_ROOT, HASH_BYTES, ProofFault, verify_consistency
 from gatebook.model.errors import OperatorFault, quoted
-from gatebook.vault.ledger import SECRET_MODE, Disk
+from gatebook.vault.ledger import SECRET_MODE, Disk, take_lock
 
 KEY, STATE, LOCK = "key", "state", "lock"
 VERSION = 1
@@ -92,7 +90,10 @@ class Witness:
         if len({log.name for log in logs}) != len(logs) or not 1 <= len(logs) <= MAX_LOGS:
             raise WitnessStopped("a witness needs ledgers, each of another origin", f"at most {MAX_LOGS}")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = _take_lock(folder / LOCK)
+        try:
+            lock = take_lock(folder / LOCK)
+        except BlockingIOError as fault:
+            raise WitnessStopped("another witness uses this folder", "let it, or stop it first") from fault
         try:
             heads = _read_state(folder)
             signer = _read_key(folder, name, seed, disk, heads)
@@ -146,16 +147,6 @@ class Witness:
 
 def _refused(status: int, words: str) -> Reply:
     return Reply(status, f"{words}\n".encode())
-
-
-def _take_lock(path: Path) -> BinaryIO:
-    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE), "r+b")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as fault:
-        file.close()
-        raise WitnessStopped("another witness uses this folder", "let it, or stop it first") from fault
-    return file
 
 
 def _read_key(folder: Path, name: str, seed: bytes, disk: Disk, heads: Mapping[str, Head] | None) -> Signer:
