@@ -12,6 +12,7 @@ WITHOUT_TWIN = {
     "gatebook.__main__": "tests/unit/cli/test_notary.py runs it",
     "gatebook.app": "the composition root: every test in tests/real runs it",
     "gatebook.trial": "tests/real runs `gatebook try`",
+    "gatebook.cli.custody": "tests/unit/cli/test_consent.py, test_hold.py and test_purge.py run it",
     "gatebook.cli.receipt": "tests/unit/cli/test_notary.py makes receipts of what it has sealed",
     "gatebook.evidence.verify_ledger": "tests/security/test_au_ledger.py changes what it verifies, in every way",
     "gatebook.native.carrier": "re-exports; the native objects are tested in rust/carrier and by tests/real",

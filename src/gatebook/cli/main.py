@@ -38,6 +38,9 @@ COMMANDS = {
     "receipt": ("gatebook.cli.receipt", "Receipts: the proof that one entry is in the ledger."),
     "bundle": ("gatebook.cli.bundle", "Bundles: a part of the book for an auditor, with its proof."),
     "verify": ("gatebook.cli.verify", "Verify a bundle, offline."),
+    "purge": ("gatebook.cli.purge", "Purging: end the keeping of contents, by two people."),
+    "hold": ("gatebook.cli.hold", "Legal holds: what must be kept until two people release it."),
+    "consent": ("gatebook.cli.consent", "Consent: what waits for two people, and their signatures."),
     "doctor": ("gatebook.cli.doctor", "Look for what is wrong or weak in this installation."),
 }
 

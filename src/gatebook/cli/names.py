@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import click
+
+from gatebook.model.errors import quoted
 
 MAX_DAYS = 366  # LIMIT: a key is renewed once a year at least
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -43,5 +45,20 @@ class LifetimeType(click.ParamType[timedelta]):
         return length
 
 
+class MomentType(click.ParamType[datetime]):
+    """A moment by RFC 3339, or a date; without a zone it is UTC."""
+
+    name = "TIME"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the aware moment; click's usage error if it is none."""
+        try:
+            moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{quoted(str(value))} is no time such as 2026-11-25T14:00Z", param, ctx)
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
 NAME = NameType()
 LIFETIME = LifetimeType()
+MOMENT = MomentType()

@@ -10,6 +10,7 @@ import click
 from gatebook.cli.common import config_option, json_option, load, now, opened_journal, opened_store, operator, stamp
 from gatebook.cli.names import NAME
 from gatebook.cli.output import json_time, print_json, print_table, say, show_time
+from gatebook.cli.person_key import command as key_command
 from gatebook.evidence import builders
 from gatebook.evidence.entry import Leaf
 from gatebook.identity.api_key import local_issuer
@@ -21,6 +22,9 @@ from gatebook.store.base import StoreFault
 @click.group("person")
 def command() -> None:
     """People: who owns agents' keys."""
+
+
+command.add_command(key_command)
 
 
 @command.command("add")

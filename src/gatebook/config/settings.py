@@ -148,6 +148,45 @@ class LedgerSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionClassSettings:
+    """How long sessions are kept. The first class that fits a session is its class; without one it is kept for ever.
+
+    What goes and what stays: [retention](../spec/retention.md).
+    """
+
+    name: str = setting(values.name(NAME), "Name of the class in lists and entries.")
+    targets: tuple[str, ...] = setting(
+        values.texts, "Targets whose sessions are of it; every one if absent.", default=()
+    )
+    kinds: tuple[str, ...] = setting(
+        values.choices("postgres"), "Kinds of target whose sessions are of it; every one if absent.", default=()
+    )
+    recording_days: int = setting(
+        values.integer(0, 36_600), "Days after a session's end when its recording may be purged; 0 is never.", default=0
+    )
+    contents_days: int = setting(
+        values.integer(0, 36_600),
+        "The same for all of its contents: recording, statements, parameters, error texts.",
+        default=0,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
+    """How long evidence is kept, and who may end it. Purging takes two people, always."""
+
+    custodians: tuple[str, ...] = setting(
+        values.texts, "Names of the people of this gate who may consent to purge and to release a hold.", default=()
+    )
+    erase_early: bool = setting(
+        values.boolean, "Let two custodians erase a session that is over before its time has come.", default=False
+    )
+    classes: tuple[RetentionClassSettings, ...] = setting(
+        values.tables(RetentionClassSettings), "The classes, in order of preference.", default=()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySettings:
     """Who may do what."""
 
@@ -367,6 +406,7 @@ class Settings:
     gate: GateSettings = setting(values.table(GateSettings), "")
     evidence: EvidenceSettings = setting(values.table(EvidenceSettings), "")
     ledger: LedgerSettings = setting(values.table(LedgerSettings), "", default=LedgerSettings())
+    retention: RetentionSettings = setting(values.table(RetentionSettings), "", default=RetentionSettings())
     policy: PolicySettings = setting(values.table(PolicySettings), "")
     limits: LimitSettings = setting(values.table(LimitSettings), "", default=LimitSettings())
     targets: tuple[TargetSettings, ...] = setting(values.tables(TargetSettings), "", default=())
@@ -399,6 +439,11 @@ class Settings:
     def recordings_path(self) -> Path:
         """Folder of the recordings."""
         return self.gate.data / "recordings"
+
+    @property
+    def retention_path(self) -> Path:
+        """Folder of requests to purge and to release holds, and of their lists."""
+        return self.gate.data / "retention"
 
     @property
     def ledger_path(self) -> Path:

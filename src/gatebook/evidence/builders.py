@@ -6,13 +6,17 @@ Each returns the bytes of a leaf; EntryFault if what was passed does not fit int
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from gatebook.evidence.bundle_selection import Selection
+from gatebook.evidence.consent import Request
 from gatebook.evidence.entry import Leaf, Value, encode_leaf, format_time
 from gatebook.evidence.events import VERSION
 from gatebook.evidence.parts import checks_part, claimed_part, identity_part, subject_part
+from gatebook.evidence.ssh_signature import PersonKey
 from gatebook.model.credential import KeyRecord, Person
 from gatebook.model.principal import Identified, NotIdentified, Subject
 
@@ -178,6 +182,46 @@ def evidence_exported(stamp: Stamp, *, by: str, purpose: str, manifest: str, ent
     """Say that a bundle is about to be handed out; `manifest` is the hash of its manifest."""
     words: Leaf = {"by": by, "purpose": purpose[:MAX_WORDS], "manifest": manifest, "contents": contents}
     return _leaf(stamp, "evidence.exported", words | {"entries": entries})
+
+
+def person_key(stamp: Stamp, *, person: Subject, key: PersonKey, removed: bool, by: str) -> bytes:
+    """Say that a key is a person's from now on, or no more."""
+    members: Leaf = {"person": subject_part(person), "key": key.text, "fingerprint": key.fingerprint, "by": by}
+    return _leaf(stamp, "person.key.removed" if removed else "person.key.added", members)
+
+
+def consent_requested(stamp: Stamp, request: Request, *, by: str) -> bytes:
+    """Say that people are asked to want something."""
+    return _leaf(stamp, "consent.requested", {"request": request.to_value(), "by": by})
+
+
+def consent_given(stamp: Stamp, *, request: str, person: Subject, fingerprint: str, signature: bytes, by: str) -> bytes:
+    """Say that a person wants what a request says, with their signature, which is without armor."""
+    members: Leaf = {"request": request, "person": subject_part(person), "fingerprint": fingerprint, "by": by}
+    return _leaf(stamp, "consent.given", members | {"signature": base64.b64encode(signature).decode()})
+
+
+def hold_placed(stamp: Stamp, *, hold: str, selection: Selection, reason: str, by: str) -> bytes:
+    """Say that nothing that a selection takes may be purged from now on."""
+    members: Leaf = {"hold": hold, "selection": selection.to_value(), "reason": reason[:MAX_WORDS], "by": by}
+    return _leaf(stamp, "hold.placed", members)
+
+
+def hold_released(stamp: Stamp, *, hold: str, request: str, by: str) -> bytes:
+    """Say that a hold is over, by a request that two people consented to."""
+    return _leaf(stamp, "hold.released", {"hold": hold, "request": request, "by": by})
+
+
+def evidence_purged(stamp: Stamp, *, session: str, request: str, erased: str, retention: str, by: str) -> bytes:
+    """Say that a session's contents, or its recording alone, are about to go; `retention` is its class."""
+    members: Leaf = {"session": session, "request": request, "erased": erased, "class": retention, "by": by}
+    return _leaf(stamp, "evidence.purged", members)
+
+
+def purge_done(stamp: Stamp, *, request: str, sessions: int, files: int, size: int, by: str) -> bytes:
+    """Say that all that a request erases is gone; `size` is bytes."""
+    members: Leaf = {"request": request, "sessions": sessions, "files": files, "bytes": size, "by": by}
+    return _leaf(stamp, "purge.done", members)
 
 
 def session_lost(stamp: Stamp, *, session: str, last_seq: int | None, open_operations: Sequence[str]) -> bytes:

@@ -5,7 +5,7 @@ SPEC: docs/spec/bundle.md, "What a verifier must reject". The steps, each of whi
 
 1. form: archive and manifest       2. members: length and hash of each    3. signature of the checkpoint
 4. seal of the manifest             5. inclusion of every entry            6. entries: form, sequence, completeness
-7. selection and counts             8. recordings against the entries      9. contents that are disclosed
+7. selection and counts             8. purges, and recordings              9. contents that are disclosed
 10. policies
 
 Findings have the names of docs/reference/findings.md; the place of an entry is `writer/index in the ledger`.
@@ -25,6 +25,7 @@ from gatebook.evidence.bundle_proof import verify_proof
 from gatebook.evidence.bundle_selection import Selector
 from gatebook.evidence.checkpoint import Checkpoint, open_checkpoint
 from gatebook.evidence.completeness import Finding
+from gatebook.evidence.custody import PEOPLE, Custody, request_of
 from gatebook.evidence.entry import EntryFault, Leaf, decode_leaf, format_hash
 from gatebook.evidence.events import check_leaf
 from gatebook.evidence.faults import EvidenceFault
@@ -84,6 +85,7 @@ class _BundleCheck:
         self._entries: dict[int, bytes] = {}
         self._leaves: dict[int, Leaf] = {}
         self._recordings: list[ExpectedRecording] = []
+        self._custody = Custody()
 
     def run(self, data: bytes | memoryview, verifier: Verifier | None) -> None:
         """Do all steps. EvidenceFault from one without which the next make no sense."""
@@ -97,6 +99,7 @@ class _BundleCheck:
         self._read_keys()
         self._check_entries()
         self._check_selection(manifest)
+        self._check_purges()
         self._check_recordings()
         self._check_contents(manifest)
         self._check_policies(manifest)
@@ -231,9 +234,26 @@ class _BundleCheck:
             self._find("bundle_selection", bundle.MANIFEST, "the manifest counts other things than are here")
         self.step("selection", f"{len(selector.sessions):,} sessions as asked for, counts as said")
 
+    def _check_purges(self) -> None:
+        """8. Tombstones against the consents that they name; what is gone by one is not missed."""
+        purges = [leaf for leaf in self._leaves.values() if leaf["event"] == "evidence.purged"]
+        requests = {str(leaf["request"]) for leaf in purges}
+        for leaf in self._leaves.values():
+            if leaf["event"] in PEOPLE or request_of(leaf) in requests:
+                self._report.add(self._custody.add(leaf))
+        for session, stones in self._custody.tombstones.items():
+            if bundle.recording_name(session) not in self._members:
+                words = f"its {stones[-1].erased} went with request {stones[-1].request}"
+                self._find("erased", session, words, accounted=True)
+        if purges:
+            self.step("purges", f"{len(self._custody.tombstones):,} sessions that were purged, with their consents")
+
     def _check_recordings(self) -> None:
         """8. Chunks against the entries, seals against the chunks; opened where there is a key."""
         for expected in self._recordings:
+            is_here = bundle.recording_name(expected.session) in self._members
+            if self._custody.erased(expected.session) and not is_here:
+                continue
             key = self._keys.get(expected.session)
             opener = ChunkOpener(key, expected.session) if key is not None else None
             check_recording(self._report, expected, self._chunks(expected), opener)

@@ -8,7 +8,7 @@ verifier asks the same of the entries of a bundle.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gatebook.evidence.bundle_entries import BundleFault
@@ -16,6 +16,16 @@ from gatebook.evidence.entry import EntryFault, Leaf, Value, format_time, parse_
 
 _SESSION_BEGINS = "session.start"
 _SESSION_ENDS = frozenset({"session.end", "session.lost"})
+_OF_PURGES = frozenset(
+    {
+        "consent.requested",
+        "consent.given",
+        "purge.done",
+        "person.key.added",
+        "person.key.removed",
+        "person.disabled",
+    }
+)
 _MEMBERS = frozenset({"sessions", "agent", "target", "from", "to"})
 
 
@@ -68,12 +78,21 @@ class _Known:
     ended: datetime | None = None
 
 
+@dataclass(slots=True)
+class _Consents:
+    keys: set[str] = field(default_factory=set)
+    people: set[tuple[object, object]] = field(default_factory=set)
+
+
 class Selector:
     """Finds the entries of a selection among leaves that passed `events.check_leaf`."""
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
         self._known: dict[str, _Known] = {}
+        self._purges: dict[str, set[str]] = {}
+        self._consents: dict[str, _Consents] = {}
+        self._requests: set[str] | None = None  # of selected sessions, once all is learned
 
     @property
     def sessions(self) -> set[str]:
@@ -83,13 +102,22 @@ class Selector:
     def learn(self, leaf: Leaf) -> None:
         """Take a leaf of the first pass. EntryFault if the time of a session's start or end has not its form."""
         event, name = leaf.get("event"), str(leaf.get("session"))
+        self._requests = None
         if event == _SESSION_BEGINS and self._is_asked(leaf, name):
             self._known.setdefault(name, _Known(parse_time(str(leaf.get("time")))))
         elif event in _SESSION_ENDS and name in self._known:
             self._known[name].ended = parse_time(str(leaf.get("time")))
+        elif event == "evidence.purged":
+            self._purges.setdefault(name, set()).add(str(leaf.get("request")))
+        elif event == "consent.given":
+            consents = self._consents.setdefault(str(leaf.get("request")), _Consents())
+            consents.keys.add(str(leaf.get("fingerprint")))
+            consents.people.add(_pair(leaf.get("person")))
 
     def wants(self, leaf: Leaf) -> bool:
         """Return whether a leaf of the second pass is selected. EntryFault if its time has not its form."""
+        if leaf.get("event") in _OF_PURGES and self._is_of_purge(leaf):
+            return True
         admitted = leaf.get("admitted")
         name = admitted if isinstance(admitted, str) else leaf.get("session")
         if isinstance(name, str):
@@ -101,6 +129,20 @@ class Selector:
         if leaf.get("event") == "authn":
             return asked.agent in {"", _subject(leaf)} and asked.target in {"", leaf.get("target")}
         return not asked.agent and not asked.target
+
+    def _is_of_purge(self, leaf: Leaf) -> bool:
+        """Whether an entry says who let a selected session be purged."""
+        if not self._purges:
+            return False
+        if self._requests is None:
+            self._requests = {one for name in self._purges.keys() & self.sessions for one in self._purges[name]}
+        requests = self._requests
+        request = leaf.get("request")
+        if request is not None:
+            return (request.get("id") if isinstance(request, dict) else request) in requests
+        consents = [self._consents[one] for one in requests if one in self._consents]
+        is_key = any(leaf.get("fingerprint") in one.keys for one in consents)
+        return is_key or any(_pair(leaf.get("person")) in one.people for one in consents)
 
     def _is_asked(self, leaf: Leaf, name: str) -> bool:
         asked, where = self._selection, leaf.get("where")
@@ -115,6 +157,11 @@ class Selector:
     def _is_within(self, at: datetime) -> bool:
         begin, end = self._selection.begin, self._selection.end
         return (begin is None or at >= begin) and (end is None or at < end)
+
+
+def _pair(person: object) -> tuple[object, object]:
+    """Return issuer and subject of a person in an entry."""
+    return (person.get("iss"), person.get("sub")) if isinstance(person, dict) else (None, None)
 
 
 def _subject(leaf: Leaf) -> object:

@@ -56,7 +56,7 @@ from gatebook.vault.recordings import Recordings
 
 FILE_MODE = 0o600
 PIECE_BYTES = 1 << 20
-_SESSION_MARK = b'"event":"session.'
+_LEARNED = tuple(f'"event":"{event}'.encode() for event in ("session.", "evidence.purged", "consent.given"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def _gather(folders: Folders, ledger: LedgerFolder, recordings: Recordings, sele
     sealed: Counter[str] = Counter()
     selector = Selector(selection)
     for _, entry in _entries(ledger, 0, gathered.size):
-        if _SESSION_MARK in entry:
+        if any(mark in entry for mark in _LEARNED):
             selector.learn(decode_leaf(entry))
     for index, entry in _entries(ledger, 0, gathered.size):
         leaf = decode_leaf(entry)

@@ -21,7 +21,9 @@ from gatebook.vault.journal import JournalReader, list_journals, writer_lives
 from gatebook.vault.ledger import LedgerFolder
 from gatebook.vault.notary import STATE, Folders
 from gatebook.vault.recordings import Recordings
+from gatebook.vault.tombstones import Tombstones
 
+RETENTION = "retention"  # folder beside the journals
 CACHED_KEYS = 256  # sessions whose private parts come interleaved
 
 
@@ -129,6 +131,7 @@ def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING
     # First: what is sealed now is in the journals that are read afterwards.
     is_sealed = LedgerFolder(folders.ledger).exists() or (folders.notary / STATE).exists() or trust != NOTHING
     chains = verify_ledger(folders.ledger, report, trust) if is_sealed else {}
+    tombstones = Tombstones(folders.journals, recordings, folders.journals.parent / RETENTION, report)
     keys = _Keys(recordings, report)
     known: set[str] = set()
     living = False
@@ -140,15 +143,17 @@ def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING
         for record in JournalReader(folder, _Watch(check, report)).read():
             if sealed_part is not None:
                 sealed_part.add(record.leaf)
+            tombstones.learn(record)
             sealed = check.record(record)
             if sealed is not None:
                 known.add(sealed.session)
-                _verify_recording(report, recordings, keys, sealed, lives=lives)
+                _verify_recording(report, recordings, keys, sealed, lives=lives, tombstones=tombstones)
         if sealed_part is not None:
             sealed_part.finish()
         for unsealed in check.finish(writer_lives=lives):
             known.add(unsealed.session)
-            _verify_recording(report, recordings, keys, unsealed, lives=lives)
+            _verify_recording(report, recordings, keys, unsealed, lives=lives, tombstones=tombstones)
+    tombstones.finish()
     for writer in sorted(chains):
         report.add([Finding("journal_missing", writer, "the ledger has entries of it, but the journal is gone")])
     for session in recordings.list_sessions():
@@ -158,8 +163,16 @@ def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING
 
 
 def _verify_recording(
-    report: Report, recordings: Recordings, keys: _Keys, expected: ExpectedRecording, *, lives: bool
+    report: Report,
+    recordings: Recordings,
+    keys: _Keys,
+    expected: ExpectedRecording,
+    *,
+    lives: bool,
+    tombstones: Tombstones,
 ) -> None:
+    if tombstones.check_recording(expected.session):
+        return
     chunks = recordings.chunks(expected.session)
     check_recording(report, expected, chunks, keys.opener_of(expected.session), writer_lives=lives)
 

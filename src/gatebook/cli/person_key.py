@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`gatebook person key`: public keys of OpenSSH with which people sign their consent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gatebook.cli.common import config_option, json_option, load, opened_store, operator, stamp
+from gatebook.cli.custody import opened_desk, person_of, read_desk
+from gatebook.cli.names import NAME
+from gatebook.cli.output import print_json, print_table, say
+from gatebook.evidence import builders
+from gatebook.model.errors import OperatorFault, quoted
+from gatebook.store.base import StoreFault
+
+MAX_FILE_BYTES = 16_384
+
+
+@click.group("key")
+def command() -> None:
+    """Keys with which people sign what needs two of them."""
+
+
+@command.command("add")
+@click.argument("name", type=NAME)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+def add(name: str, file: Path, config: Path) -> None:
+    """Make the public key in FILE (`~/.ssh/id_ed25519.pub`) a person's. Let them hand it to you in person."""
+    from gatebook.evidence.ssh_signature import parse_public_key  # noqa: PLC0415  cryptography, only here
+
+    settings = load(config)
+    key, person = parse_public_key(_read(file)), person_of(settings, name)
+    with opened_store(settings) as store, opened_desk(settings) as desk:
+        found = store.find_person(person)
+        if found is None or found.disabled_at is not None:
+            raise StoreFault(f"no person `{name}` to have a key", "list them with `gatebook person list`")
+        if desk.custody.find_key(key.fingerprint) is not None:
+            raise OperatorFault("the key is somebody's already", "see `gatebook person key list`")
+        desk.journal.append(builders.person_key(stamp(), person=person, key=key, removed=False, by=operator()))
+    say(f"{key.fingerprint} ({key.kind}) is a key of {name} from now on")
+
+
+@command.command("list")
+@config_option
+@json_option
+def list_keys(config: Path, *, as_json: bool) -> None:
+    """List the keys of all people."""
+    keys = read_desk(load(config)).keys.values()
+    if as_json:
+        print_json([{"person": who.subject, "fingerprint": key.fingerprint, "key": key.text} for who, key in keys])
+        return
+    print_table(("person", "fingerprint", "kind"), [(who.subject, key.fingerprint, key.kind) for who, key in keys])
+
+
+@command.command("remove")
+@click.argument("fingerprint")
+@config_option
+def remove(fingerprint: str, config: Path) -> None:
+    """Take a key from its person: it signs nothing from now on. What it signed before stays good."""
+    settings = load(config)
+    with opened_desk(settings) as desk:
+        found = desk.custody.keys.get(fingerprint)
+        if found is None:
+            raise OperatorFault(f"no key {quoted(fingerprint)}", "see `gatebook person key list`")
+        person, key = found
+        desk.journal.append(builders.person_key(stamp(), person=person, key=key, removed=True, by=operator()))
+    say(f"{fingerprint} is no key of {person.subject} any more")
+
+
+def _read(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MAX_FILE_BYTES).decode()
+    except (OSError, UnicodeDecodeError) as fault:
+        raise OperatorFault(f"{quoted(str(file))} cannot be read as a public key", "give a `.pub` file") from fault
