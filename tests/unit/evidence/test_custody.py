@@ -168,7 +168,7 @@ def test_a_purge_needs_a_request() -> None:
 
 
 def session(at: float = 0) -> SessionSummary:
-    words = dict.fromkeys(("owner", "role", "database", "account", "address"), "")
+    words: Any = dict.fromkeys(("owner", "role", "database", "account", "address"), "")
     begun = NOW.replace(second=int(at))
     return SessionSummary("s_1", "gate", begun, principal="helper", target="shop", ended_at=begun, **words)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from support.evidence import NOW
@@ -25,7 +26,7 @@ REST = RetentionClass("rest", (), ("postgres",), recording_days=1)
 
 
 def session(*, over: bool = True) -> SessionSummary:
-    words = dict.fromkeys(("principal", "owner", "role", "target", "database", "account", "address"), "")
+    words: Any = dict.fromkeys(("principal", "owner", "role", "target", "database", "account", "address"), "")
     return SessionSummary(id="s_1", writer="gate", started_at=NOW, ended_at=NOW if over else None, **words)
 
 

@@ -10,17 +10,17 @@ from support.data_folder import put_journal, put_recording, recordings
 from support.evidence import NOW, SESSION, moment, recording_header
 
 from gatebook.evidence.consent import Request
-from gatebook.evidence.entry import format_hash
+from gatebook.evidence.entry import Leaf, format_hash
+from gatebook.evidence.recording import RecordingFault
 from gatebook.evidence.retention import Listed, ListFault, encode_list
 from gatebook.model.errors import OperatorFault
 from gatebook.vault.purging import Requests, destroy, left_of, read_custody
-from gatebook.vault.recordings import RecordingFault
 
 LISTED = [Listed(SESSION, "all", NOW, due=True)]
 
 
 def request_of(data: bytes, sessions: int = 1) -> Request:
-    value = {
+    value: Leaf = {
         "v": 1,
         "id": "00112233445566ff",
         "ledger": "x",
