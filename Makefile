@@ -14,6 +14,8 @@ WORKSPACE := --release --workspace --locked
 FUZZ_SECONDS ?= 60
 # How often `make test-faults` kills the gate.
 KILLS ?= 200
+# Steps of the disk that fail in each way, drawn by chance; `all` takes every one.
+FAULTS ?= all
 # Tests that run at once.
 WORKERS ?= auto
 # More words for pytest, demo or bench: `make bench ARGS="--quick --json out.json"`.
@@ -58,8 +60,8 @@ test-python: setup ## Tests in Python, real servers included
 test-drivers: setup ## Programmes of nine drivers, direct and through the gate: they must print the same
 	$(BIN)/python tests/drivers/run.py $(ARGS)
 
-test-faults: setup ## Faults for longer than `make test` does: KILLS (200) of the gate under load, and of the notary
-	KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults/test_kill.py tests/faults/test_notary_kill.py $(ARGS)
+test-faults: setup ## Faults for longer than `make test` does: KILLS (200) of gate and notary, each step of the disk (FAULTS)
+	KILLS=$(KILLS) FAULTS=$(FAULTS) $(BIN)/python -m pytest tests/faults/test_kill.py tests/faults/test_notary_kill.py tests/faults/test_every_step.py $(ARGS)
 
 fuzz: setup ## Fuzz each parser for FUZZ_SECONDS (60)
 	tools/fuzz.sh $(FUZZ_SECONDS)

@@ -44,6 +44,14 @@ def failure(play: Play, message: bytes) -> str:
     return str(got[-1][2])
 
 
+def test_a_client_that_leaves_before_the_target_answers_has_a_session_that_began_and_ended() -> None:
+    play = started()
+    got = play.take(play.conversation.client_closed())
+    assert got[-1][:2] == ("end", "client closed")
+    (begun,), (over,) = play.events("session.start"), play.events("session.end")
+    assert (begun["seq"], over["seq"]) == (0, 1)
+
+
 def test_a_cleartext_password_is_given_inside_tls_that_is_verified_by_name() -> None:
     play = started(VERIFIED)
     play.upstream(CLEARTEXT, ("upstream", pgwire.password("secret")))

@@ -63,6 +63,9 @@ class Completeness:
         event = leaf["event"]
         if event == "session.lost":
             yield from self._lost(leaf)
+        admitted = leaf.get("admitted")
+        if event == "authn" and isinstance(admitted, str):
+            self._sessions.setdefault(admitted, OpenSession(admitted))  # it has to begin, or to be lost
         seq = leaf.get("seq")
         if not isinstance(seq, int):
             return

@@ -24,8 +24,9 @@ from gatebook.vault.recordings import Recordings
 
 _START = b'"event":"gateway.start"'
 _EVENT = re.compile(rb'"event":"([a-z.]{1,32})"')
-_SESSION = re.compile(rb'"session":"([A-Za-z0-9_]{1,64})"')
-_FOLLOWED = frozenset({b"session.start", b"session.end", b"session.lost", b"recording.chunk", b"recording.sealed"})
+_SESSION = re.compile(rb'"(?:session|admitted)":"([A-Za-z0-9_]{1,64})"')
+_BEGINS = frozenset({b"authn", b"session.start"})  # who was admitted has a session, also where it never began
+_FOLLOWED = _BEGINS | frozenset({b"session.end", b"session.lost", b"recording.chunk", b"recording.sealed"})
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ def find_unfinished(folder: Path) -> Unfinished:
         if event is None or session is None or event[1] not in _FOLLOWED:
             continue
         _follow(recordings, event[1], session[1].decode())
-        if event[1] == b"session.start":
+        if event[1] in _BEGINS:
             open_sessions.add(session[1])
         elif event[1] in {b"session.end", b"session.lost"}:
             open_sessions.discard(session[1])
@@ -113,7 +114,7 @@ def _last_start(folder: Path) -> int:
 
 def _follow(recordings: dict[str, int], event: bytes, session: str) -> None:
     match event:
-        case b"session.start":
+        case b"session.start" | b"authn":
             recordings.setdefault(session, 0)
         case b"recording.chunk":
             recordings[session] = recordings.get(session, 0) + 1

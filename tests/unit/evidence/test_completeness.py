@@ -88,6 +88,15 @@ def test_an_open_session_is_no_finding_while_its_writer_lives() -> None:
     assert findings(start(), intent(1, 1), writer_lives=True) == []
 
 
+def test_who_was_admitted_has_a_session_or_it_is_told() -> None:
+    admitted = leaf("authn", admitted=SESSION, result="accepted")
+    assert findings(admitted, start(), end(1)) == []
+    assert [one.name for one in findings(admitted)] == ["session_without_end"]
+    assert findings(admitted, writer_lives=True) == []
+    told = findings(admitted, leaf("session.lost", session=SESSION, cause="gateway lost", open=[]))
+    assert [(one.name, one.accounted) for one in told] == [("session_lost", True)]
+
+
 def test_an_entry_behind_the_end_is_a_finding() -> None:
     found = findings(start(), end(1), intent(1, 2), writer_lives=True)
     assert [finding.name for finding in found] == ["seq_missing"]

@@ -44,6 +44,25 @@ def recover(root: Path) -> list[Leaf]:
     return [{key: value for key, value in one.items() if key not in {"writer", "time", "v"}} for one in leaves]
 
 
+ADMITTED = leaf("authn", admitted=SESSION, result="accepted", checks=[], claimed={}, source={})
+
+
+def test_a_session_that_was_admitted_and_never_began_is_lost_too(tmp_path: Path) -> None:
+    put_journal(tmp_path / "journal", [GATEWAY_START, ADMITTED], padding=65_536)
+    put_recording(tmp_path / "recordings", recording_header())
+    assert [
+        finding.name for finding in verify_data(folders(tmp_path), recordings(tmp_path / "recordings")).findings
+    ] == [
+        "session_without_end",
+        "recording_unknown",
+    ]
+    added = recover(tmp_path)
+    assert [one["event"] for one in added] == ["recording.sealed", "session.lost"]
+    assert "last_seq" not in added[1]
+    report = verify_data(folders(tmp_path), recordings(tmp_path / "recordings"))
+    assert (report.findings, [finding.name for finding in report.accounted]) == ([], ["session_lost"])
+
+
 def test_tells_what_was_lost_and_seals_the_recording(tmp_path: Path) -> None:
     put_journal(tmp_path / "journal", CRASHED, padding=65_536)
     path = put_recording(tmp_path / "recordings", recording_header() + FIRST + SECOND + b"half a chunk")

@@ -2,9 +2,9 @@
 //! How a conversation ends: the last words, what is still awaited, and what stops at the upstream.
 
 use super::login::Want;
-use super::message;
 use super::refusal::fatal;
 use super::session::Session;
+use super::{message, parts};
 use super::{Phase, Postgres};
 use crate::proof::{Authorized, Cleared, Housekeeping};
 use crate::seam::{Cause, Command, Ended, Errand, Moment, Out};
@@ -139,7 +139,12 @@ impl Postgres {
                 self.leaving = std::mem::take(&mut session.stage);
             }
             Phase::Login(login) => {
-                let (_, mut evidence, _) = *login;
+                let (login, mut evidence, _) = *login;
+                if !evidence.has_started() {
+                    // It was admitted, so the book knows of it: what ends has begun.
+                    let facts = parts::upstream_object(&login.admission, login.tls.as_ref(), 0, "");
+                    evidence.start(&login.admission.startup, &facts, at, out);
+                }
                 ended = evidence.end(cause, at, out);
             }
             Phase::Admitting { ticket, .. } | Phase::Cancelling { ticket, .. } => {

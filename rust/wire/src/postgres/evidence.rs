@@ -150,6 +150,11 @@ impl Evidence {
         format!("{}.{operation}", self.session)
     }
 
+    /// Whether `session.start` was written.
+    pub fn has_started(&self) -> bool {
+        self.seq > 0
+    }
+
     /// `session.start`.
     pub fn start(
         &mut self,
