@@ -128,3 +128,29 @@ def test_a_journal_folder_that_is_read_only_stops_the_gate_at_its_next_segment(m
     assert marked.through.psql("-c", "SELECT 'mended'").stdout == "mended\n"
     assert marked.gate.stop() == 0
     assert is_whole(marked)
+
+
+def sealing(place: Place) -> dict[str, object]:
+    return cast("dict[str, object]", place.gate.ask("ledger", "show"))
+
+
+@pytest.mark.timeout(120)
+def test_a_ledger_that_is_read_only_is_told_and_sealed_when_it_is_mended(marked: Place) -> None:
+    """The gate goes on: what is not sealed is in the journal. The notary says so each time it has to give up."""
+    marked.gate.serve(BOUND)
+    eventually((marked.gate.data / "ledger/checkpoint").exists)
+    eventually(lambda: sealing(marked)["not_sealed"] == {})
+    folders = [
+        marked.gate.data / "ledger",
+        *(path for path in (marked.gate.data / "ledger").rglob("*") if path.is_dir()),
+    ]
+    for folder in folders:
+        folder.chmod(0o500)
+    assert marked.through.psql("-c", "SELECT 'it goes on'").stdout == "it goes on\n"
+    eventually(lambda: any("notary" in str(entry["what"]) for entry in marked.entries("failure")))
+    assert sealing(marked)["not_sealed"] != {}
+    for folder in folders:
+        folder.chmod(0o755)
+    eventually(lambda: sealing(marked)["not_sealed"] == {}, 60)
+    assert marked.gate.stop() == 0
+    assert is_whole(marked)

@@ -39,11 +39,16 @@ def executed(place: Place) -> set[int]:
 
 
 def intended(place: Place) -> set[int]:
-    """The marks in intents of the gate's journal, from texts and parameters in their private parts."""
+    """The marks in intents of the gate's journal."""
+    return set(intents(place).values())
+
+
+def intents(place: Place) -> dict[str, int]:
+    """The marks in intents of the gate's journal by operation, from texts and parameters in their private parts."""
     key = parse_key(Secret((place.gate.folder / "recording.key").read_bytes()))
     recordings = Recordings(place.gate.data / "recordings", key)
     opened: dict[str, PrivateParts | None] = {}
-    marks: set[int] = set()
+    marks: dict[str, int] = {}
     for record in JournalReader(place.gate.data / "journal" / "gatebook", Faults()).read():
         if b'"event":"operation.intent"' not in record.leaf:
             continue
@@ -51,7 +56,8 @@ def intended(place: Place) -> set[int]:
             leaf = decode_leaf(record.leaf)
         except EntryFault:  # cut short by the fault, behind all that was forwarded; recovery sets it aside
             break
-        session, seq, commitment = leaf["session"], leaf["seq"], leaf["private"]
+        session, seq, commitment, operation = leaf["session"], leaf["seq"], leaf["private"], leaf["operation"]
+        assert isinstance(operation, str)
         assert isinstance(session, str)
         assert isinstance(seq, int)
         assert isinstance(commitment, str)
@@ -66,7 +72,7 @@ def intended(place: Place) -> set[int]:
         if params:
             assert isinstance(params, list)
             assert isinstance(params[0], dict)
-            marks.add(int(str(params[0]["text"])))
+            marks[operation] = int(str(params[0]["text"]))
         elif "$1" not in text:
-            marks.add(int(text.partition("(")[2].partition(")")[0]))
+            marks[operation] = int(text.partition("(")[2].partition(")")[0])
     return marks

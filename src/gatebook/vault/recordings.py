@@ -114,6 +114,23 @@ class Recordings:
         finally:
             os.close(descriptor)
 
+    def drop_torn_key(self, session: str) -> None:
+        """Remove a key file that is not whole and has no recording beside it: its gateway died while making it.
+
+        RecordingFault if it cannot be removed. A whole one stays, also under another key-encryption key.
+        """
+        path = self.path_of(session)
+        key = path.with_suffix(".key")
+        try:
+            with _open(key) as file:
+                torn = not file.read(MAX_HEAD_BYTES + 1).endswith(b"\n")
+            if torn and not os.path.lexists(path):
+                key.unlink()
+        except FileNotFoundError:
+            return
+        except OSError as fault:
+            raise _unreadable(fault) from fault
+
     def list_sessions(self) -> Iterator[str]:
         """Yield the ids of all recordings that are there."""
         if self.folder.is_dir():

@@ -141,6 +141,7 @@ def _finish_recording(
             ),
             durable=False,
         )
+    recordings.drop_torn_key(session)
     if len(chunks) < entered:
         return  # chunks that were entered are gone: that is no crash, and the verification says so
     cut = recordings.cut(session, chunks[-1].end if chunks else HEADER_BYTES)

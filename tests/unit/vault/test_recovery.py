@@ -63,6 +63,28 @@ def test_a_session_that_was_admitted_and_never_began_is_lost_too(tmp_path: Path)
     assert (report.findings, [finding.name for finding in report.accounted]) == ([], ["session_lost"])
 
 
+@pytest.mark.parametrize("torn", [b"", b'{"key":"'])
+def test_a_key_that_was_never_whole_goes_with_the_recording_that_never_was(tmp_path: Path, torn: bytes) -> None:
+    put_journal(tmp_path / "journal", [GATEWAY_START, ADMITTED], padding=65_536)
+    path = put_recording(tmp_path / "recordings", b"", key=torn)
+    path.unlink()
+    recover(tmp_path)
+    assert list(path.parent.iterdir()) == []
+    assert verify_data(folders(tmp_path), recordings(tmp_path / "recordings")).ok
+
+
+def test_a_whole_key_stays_and_so_does_one_beside_a_recording(tmp_path: Path) -> None:
+    put_journal(tmp_path / "journal", [GATEWAY_START, ADMITTED], padding=65_536)
+    path = put_recording(tmp_path / "recordings", b"", key=b"")
+    recover(tmp_path)
+    assert path.with_suffix(".key").exists()
+    path.unlink()
+    path.with_suffix(".key").write_bytes(b"{}\n")
+    put_journal(tmp_path / "journal", [GATEWAY_START, ADMITTED], padding=65_536)
+    recover(tmp_path)
+    assert path.with_suffix(".key").exists()
+
+
 def test_tells_what_was_lost_and_seals_the_recording(tmp_path: Path) -> None:
     put_journal(tmp_path / "journal", CRASHED, padding=65_536)
     path = put_recording(tmp_path / "recordings", recording_header() + FIRST + SECOND + b"half a chunk")

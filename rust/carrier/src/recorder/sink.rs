@@ -8,6 +8,7 @@
 //! ```
 
 use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -91,12 +92,10 @@ impl Sink {
         let words = |error| format!("cannot make a recording: {error}");
         let folder = folder.join(shard_of(session));
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(words)?;
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
-        let key_file = options.open(folder.join(format!("{session}.key"))).map_err(words)?;
-        key_file.write_all_at(head, 0).map_err(words)?;
-        let file = options.open(folder.join(format!("{session}.rec"))).map_err(words)?;
-        file.write_all_at(&file_header(session), 0).map_err(words)?;
+        // The key first: a recording is never without one.
+        let key_file = make(&folder.join(format!("{session}.key")), head).map_err(words)?;
+        let file =
+            make(&folder.join(format!("{session}.rec")), &file_header(session)).map_err(words)?;
         Ok(Self {
             file,
             offset: wide(HEADER_BYTES),
@@ -189,6 +188,15 @@ impl Sink {
 /// spread recordings evenly. An id is ASCII and has three characters at least.
 pub(crate) fn shard_of(session: &str) -> &str {
     session.len().checked_sub(2).and_then(|start| session.get(start..)).unwrap_or("__")
+}
+
+/// Makes a file that is not there yet; what cannot be written whole is removed again.
+fn make(path: &Path, content: &[u8]) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all_at(content, 0).inspect_err(|_| {
+        let _ = std::fs::remove_file(path); // if it stays, the next start removes it
+    })?;
+    Ok(file)
 }
 
 fn record_key(key: &[u8; 32]) -> Option<LessSafeKey> {
