@@ -35,6 +35,7 @@ WITHOUT_TWIN = {
 WITHOUT_MODULE = {
     "tests/unit/protocols/postgres/test_threats.py": "attacks by meaning, across the modules of the protocol",
     "tests/unit/protocols/postgres/test_actions_document.py": "the reference page of actions",
+    "tests/unit/evidence/test_vectors.py": "the published vectors, across entry, journal, private and recording",
     "tests/unit/evidence/test_harmless.py": "escape sequences, across render and replay",
 }
 
