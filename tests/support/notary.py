@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gatebook.evidence.verify import Report
+from gatebook.vault.cosigning import Witnesses
 from gatebook.vault.journal import JournalWriter
 from gatebook.vault.ledger import Disk, SystemDisk
 from gatebook.vault.notary import Folders, Notary
@@ -23,8 +24,8 @@ def folders(root: Path) -> Folders:
     return Folders(root / "journal", root / "ledger", root / "notary")
 
 
-def open_notary(root: Path, disk: Disk | None = None) -> Notary:
-    return Notary.open(folders(root), ORIGIN, SEED, disk or SystemDisk())
+def open_notary(root: Path, disk: Disk | None = None, witnesses: Witnesses | None = None) -> Notary:
+    return Notary.open(folders(root), ORIGIN, SEED, disk or SystemDisk(), witnesses)
 
 
 def write_entries(root: Path, writer: str, count: int, *, first: int = 0, segment_bytes: int = 1 << 16) -> None:
@@ -89,6 +90,12 @@ class FailingDisk:
 
     def remove(self, path: Path) -> None:
         self._step("remove", lambda: self._disk.remove(path))
+
+    def extend(self, path: Path, at: int, data: bytes) -> None:
+        self._step("extend", lambda: self._disk.extend(path, at, data))
+
+    def sync_folder(self, path: Path) -> None:
+        self._step("sync_folder", lambda: self._disk.sync_folder(path))
 
     def _step(self, name: str, work: Callable[[], None]) -> None:
         self.steps += 1

@@ -20,6 +20,7 @@ from gatebook.model.errors import OperatorFault
 
 if TYPE_CHECKING:
     from gatebook.vault.cosigning import Witnesses
+    from gatebook.vault.sealer import RemovalPlan
 
 SEED_BYTES = 32
 
@@ -53,6 +54,7 @@ def command(*, until_input_ends: bool, config: Path) -> None:
             opened=opened,
             witnesses=_witnesses(settings),
             tell=say,
+            removal=_removal(settings),
         )
     except Tampered as fault:
         print_error(f"{fault.finding}: {fault.message}", "nothing is sealed any more; see `gatebook ledger verify`")
@@ -60,6 +62,15 @@ def command(*, until_input_ends: bool, config: Path) -> None:
     except OSError as fault:
         words = (fault.strerror or "unknown error").lower()
         raise OperatorFault(f"the ledger cannot be written: {words}", "see the disk, then start again") from fault
+
+
+def _removal(settings: Settings) -> RemovalPlan | None:
+    """Return when segments are removed. The key of the recordings is not looked at."""
+    from gatebook.vault.recordings import Recordings  # noqa: PLC0415  cryptography, only here
+    from gatebook.vault.sealer import RemovalPlan  # noqa: PLC0415  as above
+
+    after_s = settings.ledger.remove_segments_after_s
+    return None if after_s is None else RemovalPlan(Recordings(settings.recordings_path), after_s)
 
 
 def _witnesses(settings: Settings) -> Witnesses:

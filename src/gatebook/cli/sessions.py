@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gatebook.cli.common import config_option, json_option, load, opened_journal, operator, recordings_of, stamp
+from gatebook.cli.common import (
+    config_option,
+    folders_of,
+    json_option,
+    load,
+    opened_journal,
+    operator,
+    recordings_of,
+    stamp,
+)
 from gatebook.cli.output import json_time, print_facts, print_json, print_table, say, show_time
 from gatebook.config import Settings
 from gatebook.evidence import builders
@@ -38,8 +47,10 @@ def command() -> None:
 def list_sessions(*, agent: str | None, target: str | None, last: int, config: Path, as_json: bool) -> None:
     """List sessions, oldest first."""
     from gatebook.vault.book import Book  # noqa: PLC0415  cryptography, only where the book is read
+    from gatebook.vault.recordings import Recordings  # noqa: PLC0415  as above
 
-    book = Book(load(config).journal_path)
+    settings = load(config)
+    book = Book(folders_of(settings), Recordings(settings.recordings_path))
     found = [
         session
         for session in book.list_sessions()
@@ -77,8 +88,10 @@ def list_logins(*, failed: bool, last: int, config: Path, as_json: bool) -> None
     Clients are never told which check it was. Many failures of one source in a short time are one line.
     """
     from gatebook.vault.book import Book  # noqa: PLC0415  cryptography, only where the book is read
+    from gatebook.vault.recordings import Recordings  # noqa: PLC0415  as above
 
-    book = Book(load(config).journal_path)
+    settings = load(config)
+    book = Book(folders_of(settings), Recordings(settings.recordings_path))
     found = book.list_logins(last, failed=failed)
     if as_json:
         print_json([{**dataclasses.asdict(login), "at": json_time(login.at)} for login in found])
@@ -114,7 +127,7 @@ def show(*, session: str, with_text: bool, purpose: str, config: Path, as_json: 
     settings = load(config)
     recordings = recordings_of(settings, need_key=with_text)
     recordings.path_of(session)  # refuses what is no session id
-    book = Book(settings.journal_path)
+    book = Book(folders_of(settings), recordings)
     parts = recordings.private_parts(session) if with_text else None
     story = book.read_session(session, parts)
     if story is None:

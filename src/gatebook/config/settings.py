@@ -136,6 +136,12 @@ class LedgerSettings:
         "Whether `gatebook serve` starts the notary, or somebody else does (`gatebook notary`), best as another user.",
         default="serve",
     )
+    remove_segments_after_s: int | None = setting(
+        values.integer_or("never", 0, 10 * 365 * 86_400),
+        "Seconds after which the notary removes a segment of a journal that is sealed and published: leaves are in the "
+        "ledger, private parts go beside the recordings. Needs write access to both.",
+        default=86_400,
+    )
     witness_quorum: int = setting(
         values.integer(0, 1000),
         "How many witnesses must cosign a checkpoint; with fewer for ten seconds the notary enters a failure. "

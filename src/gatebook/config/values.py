@@ -147,6 +147,18 @@ def integer(least: int, most: int) -> _Reader:
     return _Reader(f"{least} to {most}", read)
 
 
+def integer_or(word: str, least: int, most: int) -> _Reader:
+    """Return a reader of a number within bounds, or of a word, which gives None."""
+    number = integer(least, most)
+
+    def read(value: object, place: Place) -> int | None:
+        if isinstance(value, str) and value != word:
+            raise place.fault(f"must be a whole number from {least} to {most}, or `{word}`")
+        return None if value == word else int(number(value, place))
+
+    return _Reader(f"{number.shape}, or `{word}`", read)
+
+
 def choice(*words: str) -> _Reader:
     """Return a reader of one of a few words."""
 

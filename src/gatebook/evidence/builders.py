@@ -16,6 +16,7 @@ from gatebook.evidence.consent import Request
 from gatebook.evidence.entry import Leaf, Value, encode_leaf, format_time
 from gatebook.evidence.events import VERSION
 from gatebook.evidence.parts import checks_part, claimed_part, identity_part, subject_part
+from gatebook.evidence.removal import Removal
 from gatebook.evidence.ssh_signature import PersonKey
 from gatebook.model.credential import KeyRecord, Person
 from gatebook.model.principal import Identified, NotIdentified, Subject
@@ -222,6 +223,11 @@ def purge_done(stamp: Stamp, *, request: str, sessions: int, files: int, size: i
     """Say that all that a request erases is gone; `size` is bytes."""
     members: Leaf = {"request": request, "sessions": sessions, "files": files, "bytes": size, "by": by}
     return _leaf(stamp, "purge.done", members)
+
+
+def journal_removed(stamp: Stamp, removal: Removal) -> bytes:
+    """Say that a segment of a journal is about to be removed: its leaves are sealed, its private parts moved."""
+    return _leaf(stamp, "journal.removed", removal.members())
 
 
 def session_lost(stamp: Stamp, *, session: str, last_seq: int | None, open_operations: Sequence[str]) -> bytes:

@@ -64,6 +64,7 @@ EVENTS: tuple[EventKind, ...] = (
     EventKind("recording.chunk", "recorder", _names("session index sha256 bytes plain frames")),
     EventKind("recording.sealed", "recorder", _names("session chunks frames plain root")),
     EventKind("journal.recovered", "any writer", _names("kept cut aside")),
+    EventKind("journal.removed", "notary", _names("journal first last before after sha256 moved")),
     EventKind("session.lost", "gate", _names("session cause open"), _names("last_seq")),
     EventKind("failure", "any", _names("what action")),
     EventKind("issuer.keys", "gate", _names("issuer keys added removed"), _names("keys_more")),

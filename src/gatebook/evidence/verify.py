@@ -113,7 +113,8 @@ class JournalCheck:
         except EntryFault as fault:
             self._report.fault(subject, fault)
             return None
-        self._check_private(subject, leaf, record.private)
+        if not record.lacks_private:
+            self._check_private(subject, leaf, record.private)
         self._report.add(self._completeness.add(leaf))
         return self._follow_recording(leaf)
 

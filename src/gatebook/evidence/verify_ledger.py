@@ -14,6 +14,7 @@ from typing import Protocol
 from gatebook.evidence.checkpoint import Checkpoint
 from gatebook.evidence.completeness import Finding
 from gatebook.evidence.faults import EvidenceFault
+from gatebook.evidence.removal import MARK as REMOVAL_MARK
 from gatebook.evidence.tiles import decode_bundle, entries_path, tile_path
 from gatebook.evidence.tree import HASH_BYTES, TILE_WIDTH, Frontier, Tile, leaf_hash
 from gatebook.evidence.verify import Report
@@ -58,6 +59,7 @@ class LedgerCheck:
         self._report = report
         self._frontier = Frontier.empty()
         self.chains: dict[str, Chain] = {}
+        self.removals: list[bytes] = []  # entries of removed segments
 
     def check(self) -> None:
         """Read everything below the checkpoint. What is wrong is in the report."""
@@ -90,6 +92,8 @@ class LedgerCheck:
             if not writer.endswith(b'"}') or len(writer) > MAX_WRITER_BYTES:
                 self._find("ledger_entry", f"ledger/{index * TILE_WIDTH + at}", "names no writer")
                 continue
+            if REMOVAL_MARK in entry:
+                self.removals.append(entry)
             self.chains.setdefault(writer[:-2].decode("utf-8", "replace"), Chain()).add(one)
         for tile in self._frontier.append(b"".join(found)):
             if tile.level:

@@ -22,6 +22,7 @@ from gatebook.evidence.tree import HASH_BYTES, TILE_WIDTH, Tile
 FILE_MODE = 0o644
 SECRET_MODE = 0o600
 FOLDER_MODE = 0o755
+SECRET_FOLDER_MODE = 0o700
 CHECKPOINT = "checkpoint"
 COSIGNED = "checkpoint.cosigned"
 VKEY = "ledger.vkey"
@@ -54,6 +55,12 @@ class Disk(Protocol):
 
     def remove(self, path: Path) -> None:
         """Remove a file that nobody needs any more; one that is gone is none."""
+
+    def extend(self, path: Path, at: int, data: bytes) -> None:
+        """Cut a file at `at` and write behind, making it and its folder as needed; `sync` makes it last."""
+
+    def sync_folder(self, path: Path) -> None:
+        """Make last what was made and removed in a folder."""
 
 
 class SystemDisk:
@@ -110,11 +117,31 @@ class SystemDisk:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
 
-    def _make(self, folder: Path) -> None:
+    def extend(self, path: Path, at: int, data: bytes) -> None:
+        """See `Disk`. The file is for the owner of its folder only, whoever that is."""
+        if len(self._written) >= OPEN_FILES:
+            self._sync_written()
+        self._make(path.parent, SECRET_FOLDER_MODE)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, SECRET_MODE)
+        self._written.append(descriptor)
+        self._folders.add(path.parent)
+        owner = path.parent.stat()
+        if os.fstat(descriptor).st_uid != owner.st_uid:
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        os.ftruncate(descriptor, at)
+        os.lseek(descriptor, at, os.SEEK_SET)
+        _write(descriptor, data)
+
+    def sync_folder(self, path: Path) -> None:
+        """See `Disk`."""
+        _sync_folder(path)
+
+    def _make(self, folder: Path, mode: int = FOLDER_MODE) -> None:
         if folder.is_dir():
             return
-        self._make(folder.parent)
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        self._make(folder.parent, mode)
+        folder.mkdir(mode=mode, exist_ok=True)
         self._folders.add(folder.parent)
 
 

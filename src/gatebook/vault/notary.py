@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from gatebook.evidence.checkpoint import Checkpoint, open_checkpoint, sign
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.journal_format import segment_name
-from gatebook.evidence.note import Signer
+from gatebook.evidence.note import Signer, parse_note
+from gatebook.evidence.removal import decode_kept, encode_kept
 from gatebook.evidence.sealed import Place, Sealed, decode_sealed
 from gatebook.evidence.tiles import entries_path, tile_path
 from gatebook.evidence.tree import EMPTY_ROOT, TILE_WIDTH, Frontier, Tile
@@ -30,6 +32,7 @@ BATCH_ENTRIES = 1 << 17  # LIMIT: sealed under one checkpoint; more waits for th
 TORN_PASSES = 8  # passes that a record may stay unfinished while its writer lives
 _KEY = "key"
 STATE = "state"
+REMOVED = "removed"
 WITNESSES = "witnesses"
 
 
@@ -74,6 +77,7 @@ class Notary:
         self._seen = witnesses.seen()
         self._bundle = b""
         self._torn: dict[str, int] = {}
+        self._kept = _read_kept(folders)
 
     @property
     def vkey(self) -> str:
@@ -84,6 +88,28 @@ class Notary:
     def size(self) -> int:
         """Entries sealed."""
         return self._sealed.size
+
+    @property
+    def vouched(self) -> int:
+        """Entries below the newest checkpoint that is published and, where there are witnesses, has its quorum."""
+        if not self._witnesses.are_there:
+            return self._sealed.size
+        return 0 if self._cosigned is None else Checkpoint.parse(parse_note(self._cosigned).text).size
+
+    @property
+    def places(self) -> Mapping[str, Place]:
+        """How far each journal is sealed."""
+        return self._sealed.writers
+
+    def kept(self, writer: str) -> Place:
+        """Return where the part of a journal begins that was not removed."""
+        return self._kept.get(writer, Place())
+
+    def forget(self, writer: str, kept: Place) -> None:
+        """Remember that what stands before a place is removed from now on: on disk when this returns. OSError."""
+        removed = self._kept | {writer: kept}
+        self._disk.replace(self._folders.notary / REMOVED, encode_kept(removed), SECRET_MODE)
+        self._kept = removed
 
     @classmethod
     def open(cls, folders: Folders, origin: str, seed: bytes, disk: Disk, witnesses: Witnesses | None = None) -> Notary:
@@ -175,7 +201,7 @@ class Notary:
     def audit(self) -> Iterator[None]:
         """Read again all that is sealed; yields now and then. Tampered if a byte of it is another."""
         for writer, place in sorted(self._sealed.writers.items()):
-            yield from audit(self._folders.journals / writer, place)
+            yield from audit(self._folders.journals / writer, place, partial(self.kept, writer))
 
     def close(self) -> None:
         """Ask no witness any more, and give the lock back."""
@@ -275,6 +301,15 @@ def _read_state(folders: Folders) -> Sealed | None:
         return None
     try:
         return decode_sealed(data)
+    except EvidenceFault as fault:
+        raise Tampered(fault.finding, fault.message) from fault
+
+
+def _read_kept(folders: Folders) -> dict[str, Place]:
+    try:
+        return decode_kept((folders.notary / REMOVED).read_bytes())
+    except FileNotFoundError:
+        return {}
     except EvidenceFault as fault:
         raise Tampered(fault.finding, fault.message) from fault
 

@@ -29,8 +29,9 @@ from gatebook.evidence.retention import (
 )
 from gatebook.model.errors import OperatorFault, quoted
 from gatebook.vault.book import Book
-from gatebook.vault.journal import Faults, JournalReader
+from gatebook.vault.journal import Faults
 from gatebook.vault.ledger import SECRET_MODE, SystemDisk
+from gatebook.vault.reading import BookReader
 from gatebook.vault.recordings import Recordings
 
 WRITER = "cli"
@@ -83,7 +84,7 @@ class Keeping:
 
     def __init__(
         self,
-        journals: Path,
+        book: Book,
         custody: Custody,
         classes: Sequence[RetentionClass],
         kinds: Mapping[str, str],
@@ -94,7 +95,6 @@ class Keeping:
         self._classes = classes
         self._kinds = kinds
         self._erase_early = erase_early
-        book = Book(journals)
         self._sessions = {one.id: one for one in book.list_sessions()}
         if book.faults:
             raise OperatorFault("places of the book could not be read", "see `gatebook ledger verify`")
@@ -137,14 +137,14 @@ class Keeping:
         return held
 
 
-def read_custody(journals: Path) -> tuple[Custody, list[Finding]]:
+def read_custody(reader: BookReader) -> tuple[Custody, list[Finding]]:
     """Return what is in force, and what was done against the rules.
 
     OperatorFault where the journal is damaged: what cannot be read might be a hold.
     """
     custody, findings, watcher = Custody(), list[Finding](), Faults()
     damaged = OperatorFault("the journal of the command line is damaged", "see `gatebook ledger verify`")
-    for record in JournalReader(journals / WRITER, watcher).read():
+    for record in reader.read(reader.folders.journals / WRITER, watcher, lambda _: False):
         if not record.link_holds:
             raise damaged
         if any(mark in record.leaf for mark in MARKS):

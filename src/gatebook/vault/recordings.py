@@ -41,6 +41,14 @@ class Recordings:
             raise RecordingFault("session_id", f"{quoted(session)} is no session id")
         return self.folder / shard_of(session) / f"{session}.rec"
 
+    def private_path(self, session: str) -> Path:
+        """Return where the private parts of a session are whose segments were removed. RecordingFault as `path_of`."""
+        return self.path_of(session).with_suffix(".private")
+
+    def is_erased(self, session: str) -> bool:
+        """Return whether the session's key file is gone: what it sealed nobody can read. RecordingFault, OSError."""
+        return not self.path_of(session).with_suffix(".key").exists()
+
     def recording_key(self, session: str) -> Secret | None:
         """Return the session's key; None without key-encryption key, or where the recording was erased.
 
@@ -136,6 +144,13 @@ class Recordings:
         if self.folder.is_dir():
             for path in sorted(self.folder.glob("*/*.rec")):
                 if SESSION.fullmatch(path.stem) and self.path_of(path.stem) == path:
+                    yield path.stem
+
+    def list_private(self) -> Iterator[str]:
+        """Yield the ids of all sessions that have a private file."""
+        if self.folder.is_dir():
+            for path in sorted(self.folder.glob("*/*.private")):
+                if SESSION.fullmatch(path.stem) and self.private_path(path.stem) == path:
                     yield path.stem
 
 

@@ -5,22 +5,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 from gatebook import __version__
 from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
+from gatebook.evidence.removal import NOTARY, Removal
 from gatebook.vault.cosigning import Witnesses
 from gatebook.vault.journal import JournalWriter
 from gatebook.vault.ledger import SystemDisk
 from gatebook.vault.notary import BATCH_ENTRIES, Folders, Notary
+from gatebook.vault.recordings import Recordings
+from gatebook.vault.removal import Remover
 from gatebook.vault.sealing import Tampered
 
-WRITER = "notary"
+WRITER = NOTARY
 LOCK_WAIT_S = 10.0
 PASS_S = 0.5  # an entry is sealed one second after it was written at the latest
 AUDIT_S = 600.0  # between readings of all that is sealed
 AUDIT_STEP_S = 0.05  # LIMIT: how long a reading keeps the next sealing waiting
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalPlan:
+    """Where private parts of removed segments go, and how old a segment must be, in seconds."""
+
+    recordings: Recordings
+    after_s: float
 
 
 def run_notary(
@@ -33,12 +45,14 @@ def run_notary(
     opened: Callable[[str], None],
     witnesses: Witnesses | None = None,
     tell: Callable[[str], None] = lambda _: None,
+    removal: RemovalPlan | None = None,
 ) -> None:
     """Seal until `wait`, given seconds to wait, returns why it is to stop; seals once more then.
 
     `seed` (32 random bytes) is the key where there is none yet; `opened` is called with the verifier key, `tell` with
-    a line for the log where there is news of `witnesses`, after an entry of it. Tampered, after an entry of it, where
-    evidence is not what was sealed; NotaryBusy, OperatorFault, OSError.
+    a line for the log where there is news of `witnesses`, after an entry of it. Segments are removed as `removal` says,
+    None for never. Tampered, after an entry of it, where evidence is not what was sealed; NotaryBusy, OperatorFault,
+    OSError.
     """
     # The one before it may still seal what a gate wrote that is gone.
     with JournalWriter.open(folders.journals, WRITER, sync="every", wait_s=LOCK_WAIT_S) as journal:
@@ -51,7 +65,14 @@ def run_notary(
                     builders.notary_start(stamp, version=__version__, origin=origin, key=notary.vkey, size=notary.size)
                 )
                 opened(notary.vkey)
-                _work(notary, journal, now, wait, lambda: _enter_news(witnesses, journal, now, tell))
+                remover = _remover(notary, folders, removal, _Entries(journal, now, tell))
+
+                def between() -> None:
+                    _enter_news(witnesses, journal, now, tell)
+                    if remover is not None:
+                        remover.advance()
+
+                _work(notary, journal, now, wait, between)
             finally:
                 notary.close()
         except Tampered as fault:
@@ -60,19 +81,33 @@ def run_notary(
             raise
 
 
+def _remover(notary: Notary, folders: Folders, plan: RemovalPlan | None, entries: _Entries) -> Remover | None:
+    if plan is None:
+        return None
+    return Remover(
+        notary,
+        SystemDisk(),  # of its own: what it writes is synced when it says so, and not with tiles
+        folders.journals,
+        plan.recordings,
+        after_s=plan.after_s,
+        enter=entries,
+        now=entries.now,
+    )
+
+
 def _work(
     notary: Notary,
     journal: JournalWriter,
     now: Callable[[], datetime],
     wait: Callable[[float], str],
-    enter_news: Callable[[], None],
+    between: Callable[[], None],
 ) -> None:
     audit, next_audit = notary.audit(), 0.0
     cause = ""
     while not cause:
         began = time.monotonic()
         sealing = notary.seal()
-        enter_news()
+        between()
         if began >= next_audit and not _advance(audit):
             audit, next_audit = notary.audit(), time.monotonic() + AUDIT_S
         behind = sealing.entries >= BATCH_ENTRIES
@@ -81,6 +116,24 @@ def _work(
         pass
     journal.append(builders.notary_stop(Stamp(WRITER, now()), cause=cause, size=notary.size))
     notary.seal()
+
+
+@dataclass(frozen=True, slots=True)
+class _Entries:
+    """See `Enter`."""
+
+    journal: JournalWriter
+    now: Callable[[], datetime]
+    tell: Callable[[str], None]
+
+    def removed(self, removal: Removal) -> int:
+        """See `Enter`."""
+        return self.journal.append(builders.journal_removed(Stamp(WRITER, self.now()), removal))
+
+    def failed(self, what: str, action: str) -> None:
+        """See `Enter`."""
+        self.journal.append(builders.failure(Stamp(WRITER, self.now()), what=what, action=action))
+        self.tell(f"{what}: {action}")
 
 
 def _enter_news(

@@ -17,9 +17,10 @@ from gatebook.evidence.recording import ChunkOpener
 from gatebook.evidence.tree import consistency_proof, verify_consistency
 from gatebook.evidence.verify import ExpectedRecording, JournalCheck, Report, check_recording
 from gatebook.evidence.verify_ledger import Chain, LedgerCheck, SealedJournal
-from gatebook.vault.journal import JournalReader, list_journals, writer_lives
+from gatebook.vault.journal import list_journals, writer_lives
 from gatebook.vault.ledger import LedgerFolder
 from gatebook.vault.notary import STATE, Folders
+from gatebook.vault.reading import BookReader, Removals
 from gatebook.vault.recordings import Recordings
 from gatebook.vault.tombstones import Tombstones
 
@@ -62,8 +63,11 @@ class Trust:
 NOTHING = Trust()
 
 
-def verify_ledger(folder: Path, report: Report, trust: Trust) -> dict[str, Chain]:
-    """Verify the files of a ledger; return what it has of each writer. What is wrong is in the report."""
+def verify_ledger(folder: Path, report: Report, trust: Trust, removals: Removals | None = None) -> dict[str, Chain]:
+    """Verify the files of a ledger; return what it has of each writer. What is wrong is in the report.
+
+    `removals` are given what the ledger tells of removed segments.
+    """
     ledger = LedgerFolder(folder)
     try:
         verifier = Verifier.parse(trust.key or ledger.read_vkey())
@@ -75,6 +79,8 @@ def verify_ledger(folder: Path, report: Report, trust: Trust) -> dict[str, Chain
     report.checked["checkpoints"] += 1
     check = LedgerCheck(ledger, checkpoint, report)
     check.check()
+    if removals is not None:
+        removals.take(check.removals, checkpoint.size)
     if trust.since:
         _check_past(ledger, verifier, checkpoint, report, since=trust.since, name="the older checkpoint")
     if trust.witnesses:
@@ -130,8 +136,9 @@ def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING
     report = Report()
     # First: what is sealed now is in the journals that are read afterwards.
     is_sealed = LedgerFolder(folders.ledger).exists() or (folders.notary / STATE).exists() or trust != NOTHING
-    chains = verify_ledger(folders.ledger, report, trust) if is_sealed else {}
-    tombstones = Tombstones(folders.journals, recordings, folders.journals.parent / RETENTION, report)
+    reader, removals = BookReader(folders, recordings), Removals(LedgerFolder(folders.ledger))
+    chains = verify_ledger(folders.ledger, report, trust, removals) if is_sealed else {}
+    tombstones = Tombstones(reader, folders.journals.parent / RETENTION, report)
     keys = _Keys(recordings, report)
     known: set[str] = set()
     living = False
@@ -140,7 +147,7 @@ def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING
         living = living or lives
         check = JournalCheck(folder.name, report, keys.parts_of)
         sealed_part = SealedJournal(folder.name, chains.pop(folder.name, None), report) if is_sealed else None
-        for record in JournalReader(folder, _Watch(check, report)).read():
+        for record in reader.verify(folder, _Watch(check, report), removals):
             if sealed_part is not None:
                 sealed_part.add(record.leaf)
             tombstones.learn(record)
@@ -156,7 +163,9 @@ def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING
     tombstones.finish()
     for writer in sorted(chains):
         report.add([Finding("journal_missing", writer, "the ledger has entries of it, but the journal is gone")])
-    for session in recordings.list_sessions():
+    for subject, fault in removals.faults:
+        report.fault(subject, fault)
+    for session in sorted({*recordings.list_sessions(), *recordings.list_private()}):
         if session not in known and not living:  # a living gate may just have made it
             report.add([Finding("recording_unknown", session, "no journal knows of this recording")])
     return report

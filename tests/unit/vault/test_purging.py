@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.data_folder import put_journal, put_recording, recordings
 from support.evidence import NOW, SESSION, moment, recording_header
+from support.notary import folders
 
 from gatebook.evidence.consent import Request
 from gatebook.evidence.entry import Leaf, format_hash
@@ -15,6 +16,7 @@ from gatebook.evidence.recording import RecordingFault
 from gatebook.evidence.retention import Listed, ListFault, encode_list
 from gatebook.model.errors import OperatorFault
 from gatebook.vault.purging import Requests, destroy, left_of, read_custody
+from gatebook.vault.reading import BookReader
 
 LISTED = [Listed(SESSION, "all", NOW, due=True)]
 
@@ -98,13 +100,14 @@ def test_what_is_no_session_id_reaches_no_file(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_is_damaged_says_nothing(tmp_path: Path) -> None:
-    folder = put_journal(tmp_path, [b"{}", b"{}"], writer="cli")
-    assert read_custody(tmp_path)[1] == []
+    folder = put_journal(tmp_path / "journal", [b"{}", b"{}"], writer="cli")
+    reader = BookReader(folders(tmp_path), recordings(tmp_path / "recordings"))
+    assert read_custody(reader)[1] == []
     (segment,) = folder.glob("*.seg")
     data = segment.read_bytes()
     segment.write_bytes(data.replace(b"{}", b"[]", 1))
     with pytest.raises(OperatorFault, match="damaged"):
-        read_custody(tmp_path)
+        read_custody(reader)
     segment.write_bytes(b"x" + data[1:])
     with pytest.raises(OperatorFault, match="damaged"):
-        read_custody(tmp_path)
+        read_custody(reader)
