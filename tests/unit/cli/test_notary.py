@@ -6,10 +6,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from support.installation import Installation
 from support.notary import write_entries
+
+from gatebook.vault.journal import list_segments
 
 READY_S = 20.0
 
@@ -89,6 +92,27 @@ def test_evidence_that_changed_ends_it_with_three_and_an_entry(gate: Installatio
     assert "error: journal_changed: gate/1" in process.stderr
     failure = gate.entries("notary")[-1]
     assert (failure["event"], failure["action"]) == ("failure", "nothing is sealed any more")
+
+
+def test_segments_are_removed_where_the_configuration_says_so(gate: Installation) -> None:
+    write_entries(gate.settings.gate.data, "gate", 900)
+    folder = gate.settings.journal_path / "gate"
+    before = list_segments(folder)
+    assert finish(start(gate)) == 0
+    assert list_segments(folder) == before  # a day has not passed
+    gate.config.write_text(gate.config.read_text() + '\n[ledger]\nremove_segments_after_s = "never"\n')
+    assert finish(start(gate)) == 0
+    assert list_segments(folder) == before
+    gate.config.write_text(gate.config.read_text().replace('"never"', "0"))
+    process = start(gate)
+    deadline = time.monotonic() + READY_S
+    while list_segments(folder) != before[-1:]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert finish(process) == 0
+    told = [entry for entry in gate.entries("notary") if entry["event"] == "journal.removed"]
+    assert [(entry["journal"], entry["first"]) for entry in told] == [("gate", first) for first in before[:-1]]
+    assert gate.run("ledger", "verify").out.splitlines()[-1] == "the book is whole"
 
 
 def test_another_origin_is_another_ledger(gate: Installation) -> None:
