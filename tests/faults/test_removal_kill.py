@@ -24,10 +24,10 @@ import sys, datetime
 from pathlib import Path
 from gatebook.vault.notary import Folders
 from gatebook.vault.recordings import Recordings
-from gatebook.vault import removal, sealer
+from gatebook.vault import sealer
 root = Path(sys.argv[1])
 sealer.PASS_S = 0.005
-removal.STEP_S = 0.002
+sealer.LEAST_STEP_S = 0.002
 sealer.run_notary(
     Folders(root / "journal", root / "ledger", root / "notary"),
     origin=sys.argv[2],
@@ -74,7 +74,7 @@ def test_au_08_a_notary_killed_at_any_moment_of_a_removal_loses_nothing(tmp_path
     try:
         for kill in range(KILLS):
             with start(tmp_path) as process:
-                time.sleep(chance.random() * 0.4)
+                time.sleep(chance.random() * 0.6)
                 process.kill()
             assert unaccounted(tmp_path) == []
             removed.append(len(removals(tmp_path)))
@@ -92,5 +92,5 @@ def test_au_08_a_notary_killed_at_any_moment_of_a_removal_loses_nothing(tmp_path
     report = verify(tmp_path)
     assert report.ok, report.findings
     assert report.checked["private parts opened"] == int((tmp_path / "written").read_text()) * OPERATIONS
-    assert len(set(removed)) > KILLS // 4
+    assert len(set(removed)) > KILLS // 8
     assert segments(tmp_path)[0] > 1

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from gatebook.evidence.checkpoint import open_checkpoint
@@ -34,9 +33,13 @@ Wants = Callable[[bytes], bool]
 
 
 class BookReader:
-    """Reads all journals of a data folder, one after another."""
+    """Reads all journals of a data folder, one after another.
 
-    def __init__(self, folders: Folders, recordings: Recordings) -> None:
+    `key` is the notary's, where another is not to be trusted than that of `ledger.vkey`.
+    """
+
+    def __init__(self, folders: Folders, recordings: Recordings, key: str = "") -> None:
+        self._key = key
         self.folders = folders
         self.recordings = recordings
         self.ledger = LedgerFolder(folders.ledger)
@@ -54,7 +57,7 @@ class BookReader:
 
     def _read(self, folder: Path, watcher: Watcher, wants: Wants, removals: Removals | None) -> Iterator[Record]:
         files = PrivateFiles(self.recordings, folder.name, watcher.fault, all_wanted=removals is not None)
-        entries = WriterEntries(self.ledger, folder.name)
+        entries = WriterEntries(self.ledger, folder.name, self._key)
         removed = _Removed(folder.name, entries, files, watcher, wants=wants, removals=removals)
         try:
             yield from JournalReader(folder, watcher, fill=removed.fill).read()
@@ -65,8 +68,9 @@ class BookReader:
 class WriterEntries:
     """The entries of one writer in the ledger, in their order."""
 
-    def __init__(self, ledger: LedgerFolder, writer: str) -> None:
+    def __init__(self, ledger: LedgerFolder, writer: str, key: str = "") -> None:
         self._ledger = ledger
+        self._key = key
         self._end = f'"writer":"{writer}"}}'.encode()  # the last member of every canonical leaf
         self._size = 0
         self._index = 0
@@ -78,7 +82,7 @@ class WriterEntries:
             self._index, self._number = 0, 1
         while self._number < until:
             if self._index >= self._size:
-                self._size = read_size(self._ledger)
+                self._size = read_size(self._ledger, self._key)
                 if self._index >= self._size:
                     return
             for entry in self._rest_of_bundle():
@@ -95,15 +99,19 @@ class WriterEntries:
         try:
             return self._ledger.entries(bundle, self._size)[at:]
         except LedgerFault:
-            self._size = read_size(self._ledger)  # the notary may just have put a whole one in place of a partial
+            self._size = read_size(
+                self._ledger, self._key
+            )  # the notary may just have put a whole one in place of a partial
             return self._ledger.entries(bundle, self._size)[at:]
 
 
 class Removals:
-    """What the ledger tells of removed segments, by writer and first entry."""
+    """What the ledger tells of removed segments, by writer and first entry. `met` counts those that were read."""
 
-    def __init__(self, ledger: LedgerFolder) -> None:
+    def __init__(self, ledger: LedgerFolder, key: str = "") -> None:
         self._ledger = ledger
+        self._key = key
+        self.met = 0
         self._size = 0
         self._known: dict[tuple[str, int], Removal] = {}
         self.faults: list[tuple[str, EvidenceFault]] = []
@@ -128,7 +136,7 @@ class Removals:
     def of(self, writer: str, first: int) -> Removal | None:
         """Return the removal of the segment that began with an entry; looks at what was sealed since. EvidenceFault."""
         if (writer, first) not in self._known:
-            size = read_size(self._ledger)
+            size = read_size(self._ledger, self._key)
             for bundle in range(self._size // TILE_WIDTH, (size + TILE_WIDTH - 1) // TILE_WIDTH):
                 begin = max(0, self._size - bundle * TILE_WIDTH)
                 self.take((one for one in self._ledger.entries(bundle, size)[begin:] if MARK in one), 0)
@@ -162,26 +170,26 @@ class _Removed:
         self._files.begin = begin.number
         try:
             if self._removals is None:
-                yield from self._records(begin.number, until)
+                yield from self._untold(begin.number, until)
             else:
                 yield from self._told(begin, until, self._removals)
         except EvidenceFault as fault:
             self._watcher.fault(f"{self._writer}/{begin.number}", fault)
 
-    def _records(self, begin: int, until: int) -> Iterator[Record]:
+    def _untold(self, begin: int, until: int) -> Iterator[Record]:
+        """Whatever the ledger has; links are for who verifies."""
         for number, leaf in enumerate(self._entries.read(begin, until), begin):
-            place = self._place_of(leaf)
-            private, is_told = (b"", False) if place is None else self._files.find(place[0], number, place[1])
-            self.lacks = self.lacks or (place is not None and not private)
-            yield Record(
-                number=number,
-                leaf=leaf,
-                private=private,
-                link=b"",
-                link_holds=True,
-                end=Position(0, number + 1, b""),
-                lacks_private=is_told,
-            )
+            private, is_told = self._find(leaf, number)
+            yield _record(number, leaf, private, b"", is_told=is_told)
+
+    def _find(self, leaf: bytes, number: int) -> tuple[bytes, bool]:
+        """Return the private part of an entry, and where there is none whether that is told."""
+        place = self._place_of(leaf)
+        if place is None:
+            return b"", False
+        private, is_told = self._files.find(place[0], number, place[1])
+        self.lacks = self.lacks or not private
+        return private, is_told
 
     def _place_of(self, leaf: bytes) -> tuple[str, int] | None:
         """Return session and seq of a leaf whose private part is wanted; None for others."""
@@ -192,8 +200,9 @@ class _Removed:
         except EvidenceFault:
             return None  # whoever reads the leaf meets it
         session, seq = members.get("session"), members.get("seq")
-        is_one = isinstance(members.get("private"), str) and isinstance(session, str) and isinstance(seq, int)
-        return (str(session), int(str(seq))) if is_one else None
+        if not isinstance(members.get("private"), str) or not isinstance(session, str):
+            return None
+        return (session, seq) if isinstance(seq, int) and not isinstance(seq, bool) else None
 
     def _told(self, begin: Position, until: int, removals: Removals) -> Iterator[Record]:
         """Segment after segment whose removal is told, with their links."""
@@ -204,25 +213,38 @@ class _Removed:
                 return
             if removal.before != place.link:
                 self._differs(removal, "does not continue the segment before")
-            link, next_number, self.lacks = removal.before, removal.first, False
-            for record in self._records(removal.first, removal.last + 1):
-                next_number = record.number + 1
-                link = hashlib.sha256(link + _LENGTH.pack(len(record.leaf)) + record.leaf + record.private).digest()
-                is_last = record.number == removal.last
-                yield replace(record, end=Position(0, next_number, removal.after if is_last else link))
-            if next_number != removal.last + 1:
+            link, number, self.lacks = removal.before, removal.first - 1, False
+            for number, leaf in enumerate(self._entries.read(removal.first, removal.last + 1), removal.first):
+                private, is_told = self._find(leaf, number)
+                link = hashlib.sha256(link + _LENGTH.pack(len(leaf)) + leaf + private).digest()
+                end = removal.after if number == removal.last else link
+                yield _record(number, leaf, private, end, is_told=is_told)
+            if number != removal.last:
                 return
             if not self.lacks and link != removal.after:
                 self._differs(removal, "its leaves and private parts do not give the link that it ended with")
-            place = Position(0, next_number, removal.after)
+            removals.met += 1
+            place = Position(0, number + 1, removal.after)
 
     def _differs(self, removal: Removal, words: str) -> None:
         subject = f"{self._writer}/{removal.first}"
         self._watcher.fault(subject, JournalFault("removal_differs", f"the removed segment {words}"))
 
 
-def read_size(ledger: LedgerFolder) -> int:
+def _record(number: int, leaf: bytes, private: bytes, link: bytes, *, is_told: bool) -> Record:
+    return Record(
+        number=number,
+        leaf=leaf,
+        private=private,
+        link=link,
+        link_holds=True,
+        end=Position(0, number + 1, link),
+        lacks_private=is_told,
+    )
+
+
+def read_size(ledger: LedgerFolder, key: str = "") -> int:
     """Return the size of the published checkpoint; 0 where nothing was ever published. EvidenceFault."""
     if not ledger.exists():
         return 0
-    return open_checkpoint(ledger.read_checkpoint(), Verifier.parse(ledger.read_vkey())).size
+    return open_checkpoint(ledger.read_checkpoint(), Verifier.parse(key or ledger.read_vkey())).size

@@ -24,7 +24,6 @@ from gatebook.vault.notary import Notary
 from gatebook.vault.recordings import Recordings
 from gatebook.vault.removable import Follower, Segment
 
-STEP_S = 0.1  # LIMIT: how long removing keeps the next sealing waiting
 ROUND_S = 30.0  # between looking for something to remove
 REST_S = 600.0  # before a journal is tried again whose segments could not be removed
 
@@ -66,15 +65,18 @@ class Remover:
         self._followers: dict[str, tuple[Follower, Mover]] = {}
         self._resting: dict[str, float] = {}
 
-    def advance(self) -> None:
-        """Go on for a while. Tampered where a segment or private file is not what it was; JournalUnwritable."""
+    def advance(self, seconds: float) -> None:
+        """Go on for so long, a step at least.
+
+        Tampered where a segment or private file is not what it was; JournalUnwritable.
+        """
         began = time.monotonic()
         if self._work is None:
             if began < self._next:
                 return
             self._work = self.round()
         for may_go_on in self._work:
-            if not may_go_on or time.monotonic() - began >= STEP_S:
+            if not may_go_on or time.monotonic() - began >= seconds:
                 return
         self._work, self._next = None, began + self._round_s
 

@@ -25,6 +25,7 @@ LOCK_WAIT_S = 10.0
 PASS_S = 0.5  # an entry is sealed one second after it was written at the latest
 AUDIT_S = 600.0  # between readings of all that is sealed
 AUDIT_STEP_S = 0.05  # LIMIT: how long a reading keeps the next sealing waiting
+LEAST_STEP_S = 0.02  # LIMIT: the same of removing, where sealing leaves no time; else half of what is left of a pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,10 @@ def run_notary(
                 opened(notary.vkey)
                 remover = _remover(notary, folders, removal, _Entries(journal, now, tell))
 
-                def between() -> None:
+                def between(left_s: float) -> None:
                     _enter_news(witnesses, journal, now, tell)
                     if remover is not None:
-                        remover.advance()
+                        remover.advance(max(LEAST_STEP_S, left_s / 2))
 
                 _work(notary, journal, now, wait, between)
             finally:
@@ -100,14 +101,14 @@ def _work(
     journal: JournalWriter,
     now: Callable[[], datetime],
     wait: Callable[[float], str],
-    between: Callable[[], None],
+    between: Callable[[float], None],
 ) -> None:
     audit, next_audit = notary.audit(), 0.0
     cause = ""
     while not cause:
         began = time.monotonic()
         sealing = notary.seal()
-        between()
+        between(PASS_S - (time.monotonic() - began))
         if began >= next_audit and not _advance(audit):
             audit, next_audit = notary.audit(), time.monotonic() + AUDIT_S
         behind = sealing.entries >= BATCH_ENTRIES

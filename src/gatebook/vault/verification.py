@@ -136,7 +136,8 @@ def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING
     report = Report()
     # First: what is sealed now is in the journals that are read afterwards.
     is_sealed = LedgerFolder(folders.ledger).exists() or (folders.notary / STATE).exists() or trust != NOTHING
-    reader, removals = BookReader(folders, recordings), Removals(LedgerFolder(folders.ledger))
+    reader = BookReader(folders, recordings, trust.key)
+    removals = Removals(reader.ledger, trust.key)
     chains = verify_ledger(folders.ledger, report, trust, removals) if is_sealed else {}
     tombstones = Tombstones(reader, folders.journals.parent / RETENTION, report)
     keys = _Keys(recordings, report)
@@ -163,6 +164,8 @@ def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING
     tombstones.finish()
     for writer in sorted(chains):
         report.add([Finding("journal_missing", writer, "the ledger has entries of it, but the journal is gone")])
+    if removals.met:
+        report.checked["removed segments"] += removals.met
     for subject, fault in removals.faults:
         report.fault(subject, fault)
     for session in sorted({*recordings.list_sessions(), *recordings.list_private()}):

@@ -8,17 +8,19 @@ from pathlib import Path
 import pytest
 from support.bundle import check, make_bundle, write_session
 from support.data_folder import recordings
-from support.evidence import session_leaf, start
-from support.notary import folders
+from support.evidence import leaf, session_leaf, start
+from support.notary import ORIGIN, findings, folders
 from support.removal import LATER, OPERATIONS, remove, segments, session_entries, text_of, verify, write, write_sessions
 
 from gatebook.evidence.journal_format import Record
+from gatebook.evidence.note import Signer
 from gatebook.vault.book import Book
 from gatebook.vault.journal import Faults, JournalReader
 from gatebook.vault.ledger import LedgerFolder
 from gatebook.vault.reading import BookReader, WriterEntries
 from gatebook.vault.receipts import DECIDED, make_receipt
 from gatebook.vault.recovery import find_unfinished
+from gatebook.vault.verification import Trust, verify_data
 
 SESSIONS = ("s_aaaa", "s_bbbb")
 
@@ -70,7 +72,7 @@ def test_a_reader_that_asks_again_goes_on_across_a_removal(root: Path) -> None:
     entries = WriterEntries(LedgerFolder(folders(root).ledger), "gate")
     assert list(entries.read(1, 9)) == []  # nothing was sealed yet
     remove(root)
-    leaves = [leaf for _, leaf, _ in read(root)]
+    leaves = [plain for _, plain, _ in read(root)]
     assert list(entries.read(1, 3)) == leaves[:2]
     assert list(entries.read(5, 7)) == leaves[4:6]
     assert list(entries.read(2, 4)) == leaves[1:3]
@@ -143,3 +145,23 @@ def test_what_a_client_names_its_parameters_is_no_private_part(tmp_path: Path) -
     assert segments(tmp_path)[0] > 2
     report = verify(tmp_path)
     assert report.ok, report.findings
+
+
+def test_a_key_of_somebody_else_beside_the_ledger_changes_nothing_for_who_brings_one(root: Path) -> None:
+    remove(root)
+    vkey = folders(root).ledger / "ledger.vkey"
+    kept = vkey.read_text().strip()
+    vkey.write_text(Signer.make(ORIGIN, bytes(32)).verifier.text() + "\n")
+    report = verify_data(folders(root), recordings(root / "recordings"), Trust(kept))
+    assert report.ok, report.findings
+
+
+@pytest.mark.parametrize("seq", [True, "1", -1])
+def test_an_odd_seq_in_a_sealed_entry_is_no_place(tmp_path: Path, seq: object) -> None:
+    odd = leaf("heartbeat", sessions=0, journal=0, clock="x", session="s_x", seq=seq, private="sha256:" + "0" * 64)
+    write(tmp_path, [(odd, b"")])
+    write_sessions(tmp_path, *SESSIONS)
+    remove(tmp_path)
+    assert segments(tmp_path)[0] > 1
+    assert read(tmp_path)[0] == (1, odd, b"")
+    assert ("private_part", "gate/1") in findings(verify(tmp_path))

@@ -48,6 +48,7 @@ def test_all_but_the_newest_segment_is_removed_and_told(root: Path) -> None:
     assert unaccounted(root) == []
     report = verify(root)
     assert report.ok, report.findings
+    assert (report.checked["removed segments"], report.checked["segments"]) == (len(before) - 1, 2)
 
 
 def test_what_is_young_is_kept(root: Path) -> None:
@@ -104,26 +105,25 @@ def test_nothing_is_removed_before_a_quorum_has_cosigned(root: Path) -> None:
     before = segments(root)
     with removing(root, witnesses=witnesses) as at_work:
         for _ in range(10):
-            at_work.remover.advance()
+            at_work.remover.advance(0.1)
             at_work.notary.seal()
         assert (segments(root), removals(root)) == (before, [])
         stranger.down = False
     with removing(root, witnesses=Witnesses([stranger.asker])) as at_work:
         deadline = time.monotonic() + 20
         while len(segments(root)) > 1 and time.monotonic() < deadline:
-            at_work.remover.advance()
+            at_work.remover.advance(0.1)
             at_work.notary.seal()
     assert segments(root) == before[-1:]
     assert verify(root).ok
 
 
 def test_work_is_done_in_small_steps(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removal, "STEP_S", 0.0)
     monkeypatch.setattr(removal, "ROUND_S", 0.0)
     with removing(root) as at_work:
         passes, count = 0, len(segments(root))
         while len(segments(root)) > 1:
-            at_work.remover.advance()
+            at_work.remover.advance(0)
             at_work.notary.seal()
             passes += 1
     assert passes > 2 * (count - 1)
@@ -131,10 +131,10 @@ def test_work_is_done_in_small_steps(root: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_between_rounds_it_rests(root: Path) -> None:
     with removing(root, now=datetime.now(UTC)) as at_work:
-        at_work.remover.advance()
+        at_work.remover.advance(0.1)
         began = time.monotonic()
         for _ in range(1000):
-            at_work.remover.advance()
+            at_work.remover.advance(0.1)
         assert time.monotonic() - began < 0.1
 
 
