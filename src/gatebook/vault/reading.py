@@ -202,7 +202,7 @@ class _Removed:
         session, seq = members.get("session"), members.get("seq")
         if not isinstance(members.get("private"), str) or not isinstance(session, str):
             return None
-        return (session, seq) if isinstance(seq, int) and not isinstance(seq, bool) else None
+        return (session, seq) if isinstance(seq, int) and not isinstance(seq, bool) and seq >= 0 else None
 
     def _told(self, begin: Position, until: int, removals: Removals) -> Iterator[Record]:
         """Segment after segment whose removal is told, with their links."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gatebook.evidence.faults import EvidenceFault
-from gatebook.evidence.journal_format import segment_name
+from gatebook.evidence.journal_format import HEADER_BYTES, JournalFault, parse_header, segment_name
 from gatebook.evidence.removal import NOTARY, Removal
 from gatebook.evidence.sealed import Place
 from gatebook.vault.journal import list_journals, list_segments
@@ -100,6 +100,8 @@ class Remover:
 
     def _journal(self, folder: Path, sealed: Place) -> Generator[bool]:
         self._clean(folder)
+        if not self._is_due(folder):
+            return
         if folder.name not in self._followers:
             kept = self._notary.kept(folder.name)
             self._followers[folder.name] = Follower(folder, kept), Mover(self._disk, self._recordings, folder)
@@ -109,6 +111,17 @@ class Remover:
         while (segment := follower.removable(self._now() - self._after)) is not None:
             yield from self._remove(folder, segment, mover)
             follower.drop()
+
+    def _is_due(self, folder: Path) -> bool:
+        """Whether the first segment is old enough: else nothing of the journal needs to be followed yet."""
+        second = list_segments(folder)[1:2]
+        if not second:
+            return False
+        with (folder / segment_name(second[0])).open("rb") as file:
+            try:
+                return parse_header(file.read(HEADER_BYTES)).created_at <= self._now() - self._after
+            except JournalFault:
+                return True  # following says what is wrong
 
     def _remove(self, folder: Path, segment: Segment, mover: Mover) -> Generator[bool]:
         number = self._enter.removed((yield from mover.move(segment)))
