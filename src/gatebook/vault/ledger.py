@@ -122,11 +122,16 @@ class SystemDisk:
         if len(self._written) >= OPEN_FILES:
             self._sync_written()
         self._make(path.parent, SECRET_FOLDER_MODE)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(path, flags, SECRET_MODE)
+        # A notary under another user may do more than the folder's owner: no link must lead it elsewhere.
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(path.name, flags, SECRET_MODE, dir_fd=folder)
+            owner = os.fstat(folder)
+        finally:
+            os.close(folder)
         self._written.append(descriptor)
         self._folders.add(path.parent)
-        owner = path.parent.stat()
         if os.fstat(descriptor).st_uid != owner.st_uid:
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
         os.ftruncate(descriptor, at)

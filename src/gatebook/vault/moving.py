@@ -28,7 +28,7 @@ from gatebook.evidence.journal_format import (
 from gatebook.evidence.private import PrivateFault
 from gatebook.evidence.removal import Removal
 from gatebook.vault.ledger import Disk
-from gatebook.vault.recordings import Recordings
+from gatebook.vault.recordings import SESSION, Recordings
 from gatebook.vault.removable import Segment
 from gatebook.vault.sealing import Tampered
 
@@ -111,16 +111,21 @@ class Mover:
         session, seq = leaf.get("session"), leaf.get("seq")
         if not isinstance(session, str) or isinstance(seq, bool) or not isinstance(seq, int) or seq < 0:
             raise NotMovable("entry_malformed", f"{subject}: a private part of no session")
+        if SESSION.fullmatch(session) is None:
+            raise NotMovable("session_id", f"{subject}: its session is no session id")
         if session not in self._ends:
-            self._ends[session] = known[session] if session in known else self._find_end(session, segment.first)
+            self._ends[session] = self._find_end(session, segment.first, known.get(session, 0))
         held = self._held.setdefault(session, bytearray())
         if not held and not self._ends[session]:
             held += private_file.encode_header(session, self._folder.name)
         held += private_file.encode_record(session, record.number, seq, record.private)
         self._held_bytes += len(record.private)
 
-    def _find_end(self, session: str, first: int) -> int:
-        """Return the offset at which a session's parts from entry `first` on belong; 0 where there is no file yet."""
+    def _find_end(self, session: str, first: int, known: int) -> int:
+        """Return the offset at which a session's parts from entry `first` on belong; 0 where there is no file yet.
+
+        `known` is where it is, if the file still ends there: whoever purges a session removes it.
+        """
         try:
             descriptor = os.open(
                 self._recordings.private_path(session), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -128,6 +133,8 @@ class Mover:
         except FileNotFoundError:
             return 0
         with os.fdopen(descriptor, "rb") as file:
+            if known and os.fstat(descriptor).st_size == known:
+                return known
             head = file.read(private_file.HEADER_BYTES)
             try:
                 end, has_parts = private_file.find_end(file.read, session, first)

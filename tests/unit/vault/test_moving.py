@@ -149,8 +149,33 @@ def test_a_link_in_place_of_a_file_is_not_followed(root: Path, tmp_path: Path) -
     assert (tmp_path / "elsewhere").read_bytes() == b"precious"
 
 
+def test_a_link_in_place_of_a_folder_is_not_followed(root: Path, tmp_path: Path) -> None:
+    shard = private_file(root).parent
+    (tmp_path / "elsewhere").mkdir()
+    shard.parent.mkdir()
+    shard.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match=r"symbolic|Not a directory"):
+        move(mover(root), SEGMENTS[0])
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_file_that_was_purged_between_two_segments_is_begun_anew(root: Path) -> None:
+    first = mover(root)
+    move(first, SEGMENTS[0])
+    private_file(root).unlink()
+    move(first, SEGMENTS[1])
+    expected_parts = encode_header(SESSION, "gate") + encode_record(SESSION, 4, 2, TWO[0])
+    assert private_file(root).read_bytes() == expected_parts
+
+
 def test_a_part_of_no_session_is_not_moved(tmp_path: Path) -> None:
-    for entry in (leaf("heartbeat", sessions=0, journal=0, clock="x"), b"no JSON", leaf("cancel", session="s_x")):
+    outside = leaf("cancel", session="../../etc/passwd", seq=1)
+    for entry in (
+        leaf("heartbeat", sessions=0, journal=0, clock="x"),
+        b"no JSON",
+        leaf("cancel", session="s_x"),
+        outside,
+    ):
         put_journal(tmp_path / "journal", [(entry, b"private")])
         with pytest.raises(NotMovable):
             move(mover(tmp_path), Segment(1, 2, bytes(32), records([(entry, b"private")])[1]))
