@@ -14,6 +14,7 @@ WITHOUT_TWIN = {
     "gatebook.trial": "tests/real runs `gatebook try`",
     "gatebook.cli.custody": "tests/unit/cli/test_consent.py, test_hold.py and test_purge.py run it",
     "gatebook.cli.receipt": "tests/unit/cli/test_notary.py makes receipts of what it has sealed",
+    "gatebook.cli.viewing": "tests/unit/cli/test_replay.py and test_export.py look through it",
     "gatebook.evidence.verify_ledger": "tests/security/test_au_ledger.py changes what it verifies, in every way",
     "gatebook.native.carrier": "re-exports; the native objects are tested in rust/carrier and by tests/real",
     "gatebook.native.pure": "re-exports; the functions are tested in rust/wire and rust/pgparse and by tests/playbook",
