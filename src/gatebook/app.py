@@ -45,7 +45,7 @@ from gatebook.serve.rules import Regime, read_regime
 from gatebook.store.base import Store
 from gatebook.store.sqlite import open_store
 from gatebook.vault.journal import JournalUnwritable, JournalWriter
-from gatebook.vault.keys import KeyEncryptionKey, parse_key
+from gatebook.vault.keystore import KeyStore, open_ring
 from gatebook.vault.recordings import Recordings
 from gatebook.vault.recovery import finish_lost
 from gatebook.vault.witness import Witness
@@ -65,7 +65,7 @@ class Parts:
     in_force: Regime
     store: Store
     journal: JournalWriter
-    key: KeyEncryptionKey
+    key: KeyStore
     tokens: TokenKeys
 
 
@@ -88,7 +88,7 @@ def compose(settings: Settings, adapt: Callable[[Target], Target] | None = None)
 
     OperatorFault for whatever the operator has to mend.
     """
-    key = parse_key(Secrets.beside(settings.path.parent).read(settings.evidence.recording_key))
+    key = open_ring(settings.evidence, Secrets.beside(settings.path.parent).read)
     gate = settings.gate
     gate.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = open_store(settings.store_path)

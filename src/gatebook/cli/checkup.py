@@ -11,16 +11,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gatebook.cli.application import load_application
 from gatebook.cli.common import recordings_of
 from gatebook.config import SecretRef, Secrets, Settings, load_settings
 from gatebook.identity.authority import RootsFault, parse_roots
 from gatebook.model.errors import GatebookError
+from gatebook.model.secret import Secret
 from gatebook.model.target import TlsMode
 from gatebook.vault.clock import CLOCK_UNSYNCHRONISED, clock_state
 
+if TYPE_CHECKING:
+    from gatebook.vault.keystore import KeyStore
+
 EXPIRES_SOON = timedelta(days=30)
+PROBE = "doctor"  # the session id that a key is wrapped for, and kept nowhere
 SEGMENTS_FREE = 4  # a gate takes one segment ahead; room for the recordings beside it
 
 
@@ -91,7 +97,9 @@ def _check_policies(settings: Settings) -> Iterator[Check]:
 
 def _check_permissions(settings: Settings) -> Iterator[Check]:
     places = [settings.gate.data, settings.store_path, settings.journal_path, settings.recordings_path]
-    secrets = [settings.evidence.recording_key, settings.gate.tls_key]
+    evidence = settings.evidence
+    secrets = [evidence.recording_key, *evidence.older_recording_keys, settings.gate.tls_key]
+    secrets += [vault.token for vault in evidence.vaults]
     secrets += [role.password for target in settings.targets for role in target.roles]
     places += [settings.path.parent / one.locator for one in secrets if one is not None and one.scheme == "file"]
     open_to_others = [path for path in places if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077]
@@ -107,6 +115,7 @@ def _check_permissions(settings: Settings) -> Iterator[Check]:
 
 def _check_secrets(settings: Settings) -> Iterator[Check]:
     references: list[SecretRef | None] = [settings.gate.tls_key]
+    references += [vault.token for vault in settings.evidence.vaults]
     for target in settings.targets:
         references += [role.password for role in target.roles]
         references += [target.catalogue.password] if target.catalogue is not None else []
@@ -124,7 +133,25 @@ def _check_recording_key(settings: Settings) -> Iterator[Check]:
     newest = max(recordings.list_sessions(), default=None)
     if newest is not None:
         recordings.recording_key(newest)
-    yield Check("recording key", Verdict.OK, "opens the newest recording" if newest else "has its form")
+    if recordings.key is not None and recordings.key.is_remote:
+        yield _probe(recordings.key)
+    else:
+        yield Check("recording key", Verdict.OK, "opens the newest recording" if newest else "has its form")
+
+
+def _probe(store: KeyStore) -> Check:
+    """Wrap a key and open it: for its session it must open, for another it must not."""
+    from gatebook.vault.keys import KeyFault, KeyFile, parse_key_file  # noqa: PLC0415  cryptography, only here
+
+    head = store.wrap(PROBE, Secret(bytes(32)))
+    store.unwrap(PROBE, head)
+    file = parse_key_file(PROBE, head)
+    try:
+        store.unwrap(f"{PROBE}_2", KeyFile(f"{PROBE}_2", file.kek, file.wrapped).encode())
+    except KeyFault:
+        return Check("recording key", Verdict.OK, f"{store.id} wraps and opens, for one session each")
+    words = f"{store.id} does not bind what it wraps to its session: its server is too old for `associated_data`"
+    return Check("recording key", Verdict.WRONG, words)
 
 
 def _check_separation(settings: Settings) -> Iterator[Check]:

@@ -13,6 +13,7 @@ from gatebook.config.issuers import check_issuers
 from gatebook.config.secrets import ConfigFault
 from gatebook.config.settings import Settings, TargetSettings
 from gatebook.config.values import Place, read_table
+from gatebook.config.vaults import check_vaults
 from gatebook.model.errors import quoted
 from gatebook.model.target import Address, TlsMode
 
@@ -63,6 +64,7 @@ def parse_settings(content: bytes, path: Path) -> Settings:
         _check_target(target, place.below("target").below(index))
     check_issuers(settings.issuers, place.below("issuer"))
     check_authorities(settings, place)
+    check_vaults(settings.evidence, place.below("evidence"))
     return settings
 
 

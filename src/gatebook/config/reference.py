@@ -23,6 +23,7 @@ from gatebook.config.settings import (
     RetentionSettings,
     RoleSettings,
     TargetSettings,
+    VaultSettings,
     WitnessSettings,
 )
 from gatebook.config.values import TOML_NAMES, has_default
@@ -39,6 +40,7 @@ the form `env:NAME` or `file:PATH` says where the secret is, and it is read when
 _TABLES: tuple[tuple[str, type[Any]], ...] = (
     ("[gate]", GateSettings),
     ("[evidence]", EvidenceSettings),
+    ("[[evidence.vault]]", VaultSettings),
     ("[ledger]", LedgerSettings),
     ("[[ledger.witness]]", WitnessSettings),
     ("[retention]", RetentionSettings),

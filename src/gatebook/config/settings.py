@@ -86,12 +86,44 @@ class GateSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VaultSettings:
+    """A key in the transit engine of HashiCorp Vault or OpenBao, which wraps the keys of recordings and stays there.
+
+    `recording_key = "vault:NAME"` takes it into use: [operate](../how-to/operate.md#the-recording-key).
+    """
+
+    name: str = setting(values.name(NAME), "Name of the key in key files. It must stay, also where the server moves.")
+    url: str = setting(values.text, "The server: `https://host:port`. The token is never sent along a redirect.")
+    mount: str = setting(values.segments, "Where the transit engine is mounted.", default="transit")
+    key: str = setting(values.segments, "Name of the key in the engine, of a type such as `aes256-gcm96`.")
+    namespace: str = setting(values.text, "Namespace at the server.", default="")
+    token: SecretRef = setting(
+        values.reference, "Token for `encrypt` and `decrypt` with that key alone; read anew for each request."
+    )
+    tls_roots: Path | None = setting(
+        values.path, "Root certificates for the server's certificate, PEM; the system's if absent.", default=None
+    )
+    insecure_loopback: bool = setting(
+        values.boolean, "Let `url` be `http://` on loopback: a Vault agent of this machine.", default=False
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceSettings:
     """Journal and recordings."""
 
     recording_key: SecretRef = setting(
         values.reference,
-        "Key-encryption key of all recordings: 32 bytes as 64 hex digits or base64. Keep it outside the data folder.",
+        "Key-encryption key that wraps the keys of recordings: 32 bytes as 64 hex digits or base64, kept outside the "
+        "data folder; or `vault:NAME`, a key that stays in an `[[evidence.vault]]`.",
+    )
+    older_recording_keys: tuple[SecretRef, ...] = setting(
+        values.references,
+        "Keys of before, which open what they wrapped; `gatebook evidence rewrap` makes them needless.",
+        default=(),
+    )
+    vaults: tuple[VaultSettings, ...] = setting(
+        values.tables(VaultSettings), "The vaults that `vault:NAME` means.", default=()
     )
     segment_bytes: int = setting(
         values.integer(65_536, 1 << 30), "Size of a journal segment, taken from the disk ahead.", default=64 << 20

@@ -230,6 +230,11 @@ def journal_removed(stamp: Stamp, removal: Removal) -> bytes:
     return _leaf(stamp, "journal.removed", removal.members())
 
 
+def keys_rewrapped(stamp: Stamp, *, by: str, key: str, result: str, counts: Leaf) -> bytes:
+    """Say that key files of recordings are wrapped under the key of this id; `counts` come with their end."""
+    return _leaf(stamp, "evidence.rewrapped", {"by": by, "key": key, "result": result} | counts)
+
+
 def session_lost(stamp: Stamp, *, session: str, last_seq: int | None, open_operations: Sequence[str]) -> bytes:
     """Say that a session ended with its gateway; `last_seq` is the last there is, `open_operations` have no outcome."""
     members: Leaf = {"session": session, "cause": "gateway lost", "open": list(open_operations[:MAX_LISTED])}

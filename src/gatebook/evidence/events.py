@@ -86,6 +86,7 @@ EVENTS: tuple[EventKind, ...] = (
     EventKind("notary.start", "notary", _names("origin key size version")),
     EventKind("notary.stop", "notary", _names("cause size")),
     EventKind("evidence.viewed", "CLI", _names("by session purpose form")),
+    EventKind("evidence.rewrapped", "CLI", _names("by key result"), _names("rewrapped current erased failed")),
     EventKind("evidence.exported", "CLI", _names("by purpose manifest entries contents")),
 )
 BY_NAME = {kind.name: kind for kind in EVENTS}

@@ -43,7 +43,7 @@ FIXED: Final[Mapping[str, frozenset[str]]] = {
         }
     ),
     "ledger": frozenset({"origin", "notary", "witness_quorum", "witnesses"}),
-    "evidence": frozenset({"recording_key", "segment_bytes", "queue_bytes"}),
+    "evidence": frozenset({"recording_key", "older_recording_keys", "vaults", "segment_bytes", "queue_bytes"}),
     "limits": frozenset({"decision_ms"}),
 }
 PID_FILE: Final = "serve.pid"

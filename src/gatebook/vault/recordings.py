@@ -23,17 +23,18 @@ from gatebook.evidence.recording import (
 )
 from gatebook.model.errors import quoted
 from gatebook.model.secret import Secret
-from gatebook.vault.keys import MAX_HEAD_BYTES, KeyEncryptionKey
+from gatebook.vault.keys import MAX_HEAD_BYTES
+from gatebook.vault.keystore import KeyStore
 
 SESSION = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Recordings:
-    """The folder of recordings, and the key-encryption key if there is one at hand."""
+    """The folder of recordings, and the store of the key-encryption keys if there is one at hand."""
 
     folder: Path
-    key: KeyEncryptionKey | None = None
+    key: KeyStore | None = None
 
     def path_of(self, session: str) -> Path:
         """Return where the recording of a session is. RecordingFault if it is no session id, whatever it points to."""
@@ -52,7 +53,7 @@ class Recordings:
     def recording_key(self, session: str) -> Secret | None:
         """Return the session's key; None without key-encryption key, or where the recording was erased.
 
-        KeyFault if the key file is not usable, RecordingFault if it cannot be read.
+        KeyFault if the key file is not usable, RecordingFault if it cannot be read, KeyStoreFault as `KeyStore.unwrap`.
         """
         path = self.path_of(session).with_suffix(".key")
         if self.key is None:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from gatebook.evidence.checkpoint import Checkpoint, open_checkpoint
 from gatebook.evidence.completeness import Finding
@@ -23,6 +25,9 @@ from gatebook.vault.notary import STATE, Folders
 from gatebook.vault.reading import BookReader, Removals
 from gatebook.vault.recordings import Recordings
 from gatebook.vault.tombstones import Tombstones
+from gatebook.vault.transit import KeyStoreFault
+
+T = TypeVar("T")
 
 RETENTION = "retention"  # folder beside the journals
 CACHED_KEYS = 256  # sessions whose private parts come interleaved
@@ -190,33 +195,39 @@ def _verify_recording(
 
 
 class _Keys:
-    """Openers by session; a key file that is not usable is reported once."""
+    """Openers by session; a key file that is not usable is reported once, and so is a key store that does not answer.
+
+    Such a store is not asked again: chunks and private parts are then verified as without a key.
+    """
 
     def __init__(self, recordings: Recordings, report: Report) -> None:
         self._recordings = recordings
         self._report = report
         self._parts: dict[str, PrivateParts | None] = {}
         self._reported: set[str] = set()
+        self._is_asked = True
 
     def parts_of(self, session: str) -> PrivateParts | None:
         """Return the opener of private parts, if there is a key."""
         if session not in self._parts:
             if len(self._parts) >= CACHED_KEYS:
                 del self._parts[next(iter(self._parts))]
-            try:
-                self._parts[session] = self._recordings.private_parts(session)
-            except EvidenceFault as fault:
-                self._report_once(session, fault)
-                self._parts[session] = None
+            self._parts[session] = self._ask(session, self._recordings.private_parts)
         return self._parts[session]
 
     def opener_of(self, session: str) -> ChunkOpener | None:
         """Return the opener of chunks, if there is a key."""
+        return self._ask(session, self._recordings.opener)
+
+    def _ask(self, session: str, opener: Callable[[str], T | None]) -> T | None:
         try:
-            return self._recordings.opener(session)
+            return opener(session) if self._is_asked else None
+        except KeyStoreFault as fault:
+            self._is_asked = False
+            self._report.fault("key store", fault)
         except EvidenceFault as fault:
             self._report_once(session, fault)
-            return None
+        return None
 
     def _report_once(self, session: str, fault: EvidenceFault) -> None:
         if session not in self._reported:

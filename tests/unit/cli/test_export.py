@@ -173,7 +173,7 @@ def test_exports_what_the_book_does_not_know(book: Installation) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_nothing_hostile_acts_on_the_terminal(book: Installation, form: str) -> None:
+def test_au_11_nothing_hostile_acts_on_the_terminal(book: Installation, form: str) -> None:
     put_recording(book.settings.recordings_path, recording_header() + hostile_chunk())
     told = export(book, form)
     assert told.status == 0, told.err

@@ -147,7 +147,7 @@ def test_gives_the_terminal_back_when_something_is_raised() -> None:
         assert terminal.is_as_before
 
 
-def test_nothing_hostile_acts_on_the_terminal(book: Installation) -> None:
+def test_au_11_nothing_hostile_acts_on_the_terminal(book: Installation) -> None:
     put_recording(book.settings.recordings_path, recording_header() + hostile_chunk())
     with playing(book, "--speed", "10000") as terminal:
         seen = terminal.wait_for(b"at end")

@@ -126,7 +126,7 @@ def test_nobody_looks_unseen_in_any_way(
 
 
 @pytest.mark.parametrize("way", [(), ("--find", "e"), ("--find", "\x1b"), ("--json",), ("--speed", "10000")])
-def test_nothing_hostile_acts_on_the_terminal(book: Installation, way: tuple[str, ...]) -> None:
+def test_au_11_nothing_hostile_acts_on_the_terminal(book: Installation, way: tuple[str, ...]) -> None:
     put_recording(book.settings.recordings_path, recording_header() + hostile_chunk())
     told = book.run("sessions", "replay", SESSION, *way)
     assert told.status == 0, told.err
