@@ -44,7 +44,7 @@ class Item:
 
     Kinds from the client: `start`, `query`, `prepare`, `execute`, `function`, `copy in`, `copy failed`, `end`. To it:
     `rows`, `copy out`, `done`, `suspended`, `error`, `notice`, `notification`. Both: `large`, `unreadable`. `offset`
-    counts the bytes recorded before the frame that completed it. `found` are the rows, or pieces of a COPY, that hold
+    counts the bytes recorded before the message that completed it. `found` are the rows, or pieces of a COPY, that hold
     what is looked for, with their number from 1.
     """
 
@@ -111,23 +111,24 @@ def replay(
     splitters = {FROM_CLIENT: Splitter(), TO_CLIENT: Splitter()}
     offset = 0
     for frame in frames:
-        for item in _items_of(frame, splitters[frame.direction], session):
-            yield replace(item, offset=offset)
+        splitter = splitters[frame.direction]
+        was_readable = not splitter.unreadable
+        for message in splitter.feed(frame.data, frame.at, offset):
+            for item in _items_of(message, frame.direction, session):
+                yield replace(item, offset=message.offset)
+        if was_readable and splitter.unreadable:
+            yield Item(frame.at, frame.direction, "unreadable", offset=offset)
         offset += len(frame.data)
 
 
-def _items_of(frame: Frame, splitter: Splitter, session: _Session) -> Iterator[Item]:
-    was_readable = not splitter.unreadable
-    for message in splitter.feed(frame.data, frame.at):
-        if message.skipped:
-            words = {"bytes": str(message.skipped), "message": message.kind}
-            yield Item(frame.at, frame.direction, "large", words)
-        elif frame.direction == FROM_CLIENT:
-            yield from session.from_client(message)
-        else:
-            yield from session.to_client(message)
-    if was_readable and splitter.unreadable:
-        yield Item(frame.at, frame.direction, "unreadable")
+def _items_of(message: Message, direction: str, session: _Session) -> Iterator[Item]:
+    if message.skipped:
+        words = {"bytes": str(message.skipped), "message": message.kind}
+        yield Item(message.at, direction, "large", words)
+    elif direction == FROM_CLIENT:
+        yield from session.from_client(message)
+    else:
+        yield from session.to_client(message)
 
 
 class _Session:
