@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.harmless import harmless
 from gatebook.evidence.render import render
 from gatebook.evidence.timeline import Offsets, PlaceFault, Point, find_mark, parse_place, show_elapsed
@@ -39,13 +40,22 @@ class Shown:
 
 @dataclass(slots=True)
 class Playback:
-    """What the player is at. `typing` is `g` or `/` while a place or words are typed."""
+    """What the player is at. `typing` is `g` or `/` while a place or words are typed.
 
-    items: Sequence[Shown]
-    marks: Sequence[float]
+    The timeline is read from `source` while it is played, since a long one takes a while. `is_read` once there is no
+    more to be had of it: `is_whole` at its end; `fault` where the recording is damaged; neither where it is too long.
+    """
+
+    source: Iterator[Point]
     offsets: Offsets
-    is_whole: bool = True
     speed: float = 1.0
+    max_pause_s: float | None = None
+    most: int = MAX_ITEMS
+    items: list[Shown] = field(default_factory=list)
+    marks: list[float] = field(default_factory=list)
+    is_read: bool = False
+    is_whole: bool = False
+    fault: EvidenceFault | None = None
     shown: int = 0
     clock_s: float = 0.0
     is_playing: bool = True
@@ -54,7 +64,27 @@ class Playback:
     typing: str = ""
     typed: str = ""
     words: str = ""
-    message: str = field(default="")
+    message: str = ""
+    _characters: int = 0
+
+    def read(self, count: int = MAX_ITEMS + 1) -> None:
+        """Read so many items more, as far as there are any and they can be held."""
+        for _ in range(count):
+            if self.is_read:
+                return
+            try:
+                point = next(self.source, None)
+            except EvidenceFault as fault:
+                self.is_read, self.fault = True, fault
+                self.message = f"it cannot be read further: {harmless(fault.message)}"
+                return
+            if point is None:
+                self.is_read = self.is_whole = True
+            elif len(self.items) >= self.most or self._characters > MAX_CHARACTERS:
+                self.is_read = True
+                self.message = "what comes is more than can be held: see it with --from"
+            else:
+                self._add(point)
 
     @property
     def elapsed(self) -> timedelta:
@@ -76,7 +106,7 @@ class Playback:
         shown = max(self.shown, bisect_right(self.marks, self.clock_s))
         is_new = shown != self.shown
         self.shown = shown
-        if shown >= len(self.items):
+        if shown >= len(self.items) and self.is_read:
             self.is_playing = False
             is_new = True
         return is_new
@@ -99,6 +129,8 @@ class Playback:
             case "-" | "_":
                 self.speed = next((speed for speed in reversed(SPEEDS) if speed < self.speed), self.speed)
             case _ if key in _STEPS:
+                if key == "end":
+                    self.read()
                 self._step(_STEPS[key])
             case _ if key in _SCROLLS:
                 self.scrolled = max(0, self.scrolled + _SCROLLS[key])
@@ -112,10 +144,12 @@ class Playback:
     def go_to(self, text: str) -> None:
         """Show everything up to a place; `message` says so where there is no such place."""
         try:
+            self.read(1)
             mark = find_mark(parse_place(text), self.items[0].at, self.offsets)
         except PlaceFault as fault:
             self.message = harmless(fault.message)
             return
+        self.read()
         index = next((index for index, item in enumerate(self.items) if mark.is_reached(item)), None)
         if index is None:
             self.message = "that is behind the end"
@@ -128,6 +162,7 @@ class Playback:
         wanted = self.words.casefold()
         if not wanted:
             return
+        self.read()
         count = len(self.items)
         for index in (*range(self.shown, count), *range(min(self.shown, count))):
             if any(wanted in line.casefold() for line in self.items[index].lines):
@@ -154,6 +189,16 @@ class Playback:
             case _:
                 pass
 
+    def _add(self, point: Point) -> None:
+        item = point.item
+        lines = tuple(harmless(line) for line in render(item))
+        pause = (point.elapsed - self.items[-1].elapsed).total_seconds() if self.items else 0.0
+        if self.max_pause_s is not None:
+            pause = min(pause, self.max_pause_s)
+        self.marks.append((self.marks[-1] if self.marks else 0.0) + pause)
+        self.items.append(Shown(point.number, point.elapsed, item.at, item.direction, item.kind, item.offset, lines))
+        self._characters += sum(map(len, lines))
+
     def _step(self, by: int) -> None:
         self.is_playing = False
         self._show(min(max(self.shown + by, 1), len(self.items)))
@@ -162,27 +207,6 @@ class Playback:
         self.shown = count
         self.clock_s = self.marks[count - 1] if count else 0.0
         self.scrolled = 0
-
-
-def make_playback(
-    points: Iterable[Point], offsets: Offsets, *, speed: float, max_pause_s: float | None, most: int = MAX_ITEMS
-) -> Playback:
-    """Read a timeline, as far as it can be held, and make the state that it is played from."""
-    items: list[Shown] = []
-    marks: list[float] = []
-    characters = 0
-    for point in points:
-        if len(items) >= most or characters > MAX_CHARACTERS:
-            return Playback(items, marks, offsets, is_whole=False, speed=speed)
-        item = point.item
-        lines = tuple(harmless(line) for line in render(item))
-        pause = (point.elapsed - items[-1].elapsed).total_seconds() if items else 0.0
-        if max_pause_s is not None:
-            pause = min(pause, max_pause_s)
-        marks.append((marks[-1] if marks else 0.0) + pause)
-        items.append(Shown(point.number, point.elapsed, item.at, item.direction, item.kind, item.offset, lines))
-        characters += sum(map(len, lines))
-    return Playback(items, marks, offsets, speed=speed)
 
 
 def status_line(playback: Playback, width: int) -> str:
@@ -195,10 +219,10 @@ def status_line(playback: Playback, width: int) -> str:
     total = playback.items[-1].elapsed if playback.items else timedelta(0)
     is_done = playback.shown >= len(playback.items)
     state = "playing" if playback.is_playing else "at end" if is_done else "paused"
-    end = show_elapsed(total, 0) if playback.is_whole else f"more than {show_elapsed(total, 0)}"
+    end = f"{show_elapsed(total, 0)}{'' if playback.is_whole else ' or more'}"
     moment = f"{playback.items[playback.shown - 1].at:%H:%M:%S}Z" if playback.shown else ""
     words = f" {show_elapsed(playback.elapsed, 0)} of {end}  {playback.speed:g}x  {moment}"
-    words += f"  item {playback.shown} of {len(playback.items)}  h help"
+    words += f"  item {playback.shown} of {len(playback.items)}{'' if playback.is_whole else '+'}  h help"
     room = min(40, width - len(state) - len(words) - 3)
     bar = ""
     if room >= 5:

@@ -6,12 +6,12 @@ from __future__ import annotations
 import sys
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gatebook.cli.keyboard import Terminal, taken
 from gatebook.cli.output import say
-from gatebook.cli.playback import Playback, make_playback, status_line
+from gatebook.cli.playback import Playback, status_line
 from gatebook.evidence.harmless import harmless
 from gatebook.evidence.render import width_of
 
@@ -19,23 +19,29 @@ if TYPE_CHECKING:
     from gatebook.evidence.timeline import Offsets, Place, Point
 
 TICK_S = 0.25  # how often the time in the status line is drawn anew
+READ_S = 0.1
 MIN_TICK_S = 0.01
 
 
 def play(
-    points: Iterable[Point], offsets: Offsets, *, begin: Place | None, speed: float, max_pause_s: float | None
+    points: Iterator[Point], offsets: Offsets, *, begin: Place | None, speed: float, max_pause_s: float | None
 ) -> None:
-    """Play a timeline on the terminal of standard input and output until it is quit. Faults as `points` raises."""
-    say("reading the recording ...")
-    playback = make_playback(points, offsets, speed=speed, max_pause_s=max_pause_s)
-    if not playback.items:
+    """Play a timeline on the terminal of standard input and output until it is quit.
+
+    What `points` raises comes at the end, once the terminal is given back; what could be read is played.
+    """
+    playback = Playback(points, offsets, speed, max_pause_s)
+    playback.read(1)
+    if playback.items:
+        if begin is not None:
+            playback.go_to(begin.text)
+        sys.stdout.flush()
+        with taken(sys.stdin.fileno(), sys.stdout.fileno()) as terminal:
+            _loop(playback, terminal)
+    elif playback.fault is None:
         say("the recording holds nothing")
-        return
-    if begin is not None:
-        playback.go_to(begin.text)
-    sys.stdout.flush()
-    with taken(sys.stdin.fileno(), sys.stdout.fileno()) as terminal:
-        _loop(playback, terminal)
+    if playback.fault is not None:
+        raise playback.fault
 
 
 def _loop(playback: Playback, terminal: Terminal) -> None:
@@ -44,15 +50,24 @@ def _loop(playback: Playback, terminal: Terminal) -> None:
     terminal.draw(draw(playback, *terminal.size))
     while not playback.is_over:
         due = playback.wait_s
-        keys = terminal.read_keys(TICK_S if due is None else min(max(due, MIN_TICK_S), TICK_S))
+        wait = TICK_S if due is None else min(max(due, MIN_TICK_S), TICK_S)
+        keys = terminal.read_keys(wait if playback.is_read else 0)
+        _read_on(playback, min(wait, READ_S))
         moment = time.monotonic()
-        playback.advance(moment - before)
+        is_new = playback.advance(moment - before)
         before = moment
         for key in keys:
             playback.press(key)
-        if keys or playback.is_playing or terminal.is_resized or due is not None:
+        if keys or is_new or terminal.is_resized or playback.is_playing:
             terminal.is_resized = False
             terminal.draw(draw(playback, *terminal.size))
+
+
+def _read_on(playback: Playback, seconds: float) -> None:
+    """Read what comes for so long: keys and what is due are not to wait longer."""
+    until = time.monotonic() + seconds
+    while not playback.is_read and time.monotonic() < until:
+        playback.read(1)
 
 
 def draw(playback: Playback, cols: int, rows: int) -> bytes:

@@ -135,6 +135,8 @@ def _fit(text: str) -> str:
 
 def width_of(text: str) -> int:
     """Return the columns of a terminal that text takes: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
     return sum(0 if unicodedata.combining(ch) else 2 if unicodedata.east_asian_width(ch) in "WF" else 1 for ch in text)
 
 

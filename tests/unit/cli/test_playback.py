@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from support.evidence import NOW
 
-from gatebook.cli.playback import Playback, make_playback, status_line
+from gatebook.cli.playback import Playback, status_line
+from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.replay import Item
 from gatebook.evidence.timeline import number_points
 
@@ -22,8 +24,10 @@ def item(seconds: float, text: str, direction: str = ">", offset: int = 0) -> It
 ITEMS = [item(0, "first"), item(2, "ONE", "<", 10), item(5, "second", offset=20), item(605, "TWO", "<", 30)]
 
 
-def play(max_pause_s: float | None = None, **options: int) -> Playback:
-    return make_playback(number_points(ITEMS), lambda: {1: 0, 2: 20}, speed=1.0, max_pause_s=max_pause_s, **options)
+def play(max_pause_s: float | None = None, most: int = 100) -> Playback:
+    playback = Playback(number_points(ITEMS), lambda: {1: 0, 2: 20}, max_pause_s=max_pause_s, most=most)
+    playback.read()
+    return playback
 
 
 def press(playback: Playback, keys: str | list[str]) -> Playback:
@@ -128,7 +132,40 @@ def test_quits() -> None:
 def test_holds_no_more_than_it_may() -> None:
     playback = play(most=2)
     assert (len(playback.items), playback.is_whole) == (2, False)
-    assert "of more than +00:02" in status_line(playback, 100)
+    assert playback.message == "what comes is more than can be held: see it with --from"
+    press(playback, "x")
+    assert "of +00:02 or more" in status_line(playback, 100)
+    assert "item 0 of 2+" in status_line(playback, 100)
+
+
+def test_plays_while_it_reads() -> None:
+    playback = Playback(number_points(ITEMS), dict)
+    playback.read(1)
+    assert playback.advance(0)
+    assert not playback.advance(1000)
+    assert (playback.shown, playback.is_playing, playback.wait_s) == (1, True, None)
+    playback.read(2)
+    assert playback.advance(0)
+    assert playback.shown == 3
+    assert press(playback, ["end"]).shown == 4
+    assert playback.is_whole
+
+
+def test_shows_what_could_be_read_of_a_damaged_recording() -> None:
+    def damaged() -> Iterator[Item]:
+        yield ITEMS[0]
+        raise EvidenceFault("recording_chunk", "chunk 1 does not\x1b authenticate")
+
+    playback = Playback(number_points(damaged()), dict)
+    playback.read()
+    assert (len(playback.items), playback.is_read, playback.is_whole) == (1, True, False)
+    assert playback.message == "it cannot be read further: chunk 1 does not\\x1b authenticate"
+    assert playback.fault is not None
+
+
+def test_reads_what_is_needed_to_search_and_to_go_somewhere() -> None:
+    assert press(Playback(number_points(ITEMS), dict), ["/", *"TWO", "enter"]).shown == 4
+    assert press(Playback(number_points(ITEMS), dict), ["g", *"+10:05", "enter"]).shown == 4
 
 
 def test_tells_where_it_is() -> None:

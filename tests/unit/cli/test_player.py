@@ -17,7 +17,7 @@ from support.hostile import hostile_chunk
 from support.installation import Installation
 from support.terminal import OnTerminal, on_terminal
 
-from gatebook.cli.playback import make_playback
+from gatebook.cli.playback import Playback
 from gatebook.cli.player import draw, fold
 
 QUERIES = chunk(
@@ -159,7 +159,6 @@ def test_au_11_nothing_hostile_acts_on_the_terminal(book: Installation) -> None:
     text = OWN.sub("", (seen + last).decode())
     assert "]52;c;" in text
     assert {ch for ch in text if not ch.isprintable()} <= {"\r", "\n"}
-    assert OWN.sub("", text).count("\n") == 1  # of the words before the player takes the terminal
 
 
 def test_prints_plain_lines_where_it_is_asked_to_or_the_terminal_is_dumb(book: Installation) -> None:
@@ -181,6 +180,17 @@ def test_says_that_there_is_nothing(book: Installation) -> None:
     assert b"\x1b" not in last
 
 
+def test_plays_a_damaged_recording_as_far_as_it_goes(book: Installation) -> None:
+    put_recording(book.settings.recordings_path, recording_header() + QUERIES + QUERIES)
+    with playing(book, "--speed", "10000") as terminal:
+        terminal.wait_for(b"it cannot be read further")
+        terminal.press(b" ")
+        terminal.press(b"q")
+        status, last = terminal.wait_for_end()
+    assert status == 1
+    assert last.index(b"\x1b[?1049l") < last.index(b"error: chunk 1 has another index")
+
+
 def test_folds_by_the_columns_of_a_terminal() -> None:
     assert list(fold("abcdef", 4)) == ["abcd", "ef"]
     assert list(fold("日本語x", 4)) == ["日本", "語x"]
@@ -188,5 +198,5 @@ def test_folds_by_the_columns_of_a_terminal() -> None:
 
 
 def test_draws_on_the_smallest_terminal() -> None:
-    playback = make_playback([], dict, speed=1, max_pause_s=None)
+    playback = Playback(iter(()), dict)
     assert draw(playback, 1, 1).decode() == "\x1b[H\x1b[1;1H\x1b[0m\x1b[0m\x1b[K\x1b[1;1H\x1b[7mp\x1b[0m"
