@@ -7,16 +7,18 @@ process is stopped by SIGTSTP. SIGKILL cannot be caught: `reset` helps there.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 MAX_READ = 4096
+GONE = b"\x04"  # what is read of a terminal that is gone: the key ^D, which quits
 # Another screen, so that what was on the terminal stays; no cursor; lines that are too long do not wrap.
 ENTER = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H\x1b[2J"
 LEAVE = b"\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
@@ -40,6 +42,9 @@ _SEQUENCES = {
     },
 }
 _CONTROLS = {"\r": "enter", "\n": "enter", "\x7f": "backspace", "\x08": "backspace", "\x04": "q"}
+
+
+_Handler = Callable[[int, FrameType | None], None]
 
 
 class Ended(BaseException):
@@ -78,9 +83,9 @@ class Terminal:
         """
         if not self._is_ready(timeout_s):
             return []
-        data = self._rest + (os.read(self._keys, MAX_READ) or b"\x04")
+        data = self._rest + self._read()
         while data.endswith((b"\x1b", b"\x1b[", b"\x1bO")) and self._is_ready(ESCAPE_WAIT_S):
-            data += os.read(self._keys, MAX_READ) or b"\x04"
+            data += self._read()
         whole = _whole_utf8(data)
         self._rest = data[whole:]
         return list(parse_keys(data[:whole].decode("utf-8", "replace")))
@@ -93,10 +98,16 @@ class Terminal:
 
     def leave(self) -> None:
         """Give the terminal back as it was; may be called again."""
-        try:
+        with contextlib.suppress(OSError):  # of a terminal that is gone
             self.draw(LEAVE)
-        finally:
+        with contextlib.suppress(termios.error):  # as above
             termios.tcsetattr(self._keys, termios.TCSADRAIN, self._before)
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._keys, MAX_READ) or GONE
+        except OSError:
+            return GONE
 
     def _is_ready(self, timeout_s: float) -> bool:
         ready, _, _ = select.select([self._keys], [], [], timeout_s)
@@ -121,19 +132,23 @@ def taken(keys: int, screen: int) -> Iterator[Terminal]:
     def resize(_number: int, _: FrameType | None) -> None:
         terminal.is_resized = True
 
-    handlers = {number: signal.signal(number, end) for number in _ENDING}
-    handlers[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, stop)
-    handlers[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, resize)
+    handlers: dict[signal.Signals, _Handler] = dict.fromkeys(_ENDING, end)
+    handlers |= {signal.SIGTSTP: stop, signal.SIGWINCH: resize}
+    before = {number: signal.getsignal(number) for number in (*handlers, signal.SIGINT)}
     ended: Ended | None = None
     try:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         terminal.enter()
         yield terminal
     except Ended as caught:
         ended = caught
     finally:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)  # a second one is not to come between
         terminal.leave()
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for number, was in before.items():
+            signal.signal(number, was)
     if ended is not None:
         signal.signal(ended.number, signal.SIG_DFL)
         os.kill(os.getpid(), ended.number)

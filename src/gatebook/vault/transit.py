@@ -101,7 +101,10 @@ class TransitKey:
     def _ask(self, operation: str, session: str, members: dict[str, str]) -> dict[str, object]:
         bound = base64.b64encode(session.encode()).decode()
         url = f"{self.place.url.rstrip('/')}/v1/{self.place.mount}/{operation}/{self.place.key}"
-        token = self.place.token().reveal().decode("ascii", "replace")
+        try:
+            token = self.place.token().reveal().decode("ascii", "replace")
+        except OperatorFault as fault:
+            raise self._fault(f"its token cannot be had: {fault.message}", fault.hint) from fault
         if not _TOKEN.fullmatch(token):
             raise self._fault("its token is none", "it is printable characters without space")
         headers = {

@@ -53,3 +53,12 @@ def test_waits_for_the_rest_of_a_character_and_of_a_sequence() -> None:
     finally:
         os.close(master)
         os.close(slave)
+
+
+def test_quits_where_the_terminal_is_gone() -> None:
+    master, slave = pty.openpty()
+    terminal = Terminal(slave, slave)
+    os.close(master)
+    assert terminal.read_keys(1) == ["q"]
+    terminal.leave()
+    os.close(slave)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from gatebook.model.errors import OperatorFault
 from gatebook.model.secret import Secret
 from gatebook.vault import transit
 from gatebook.vault.keys import KeyFault, KeyFile
@@ -166,6 +167,15 @@ def test_never_sends_or_repeats_a_token_that_is_none(token: str) -> None:
     with pytest.raises(KeyStoreFault, match="its token is none") as caught:
         key_at("http://127.0.0.1:1", token=token).wrap("s_1", INNER)
     assert not token or token not in str(caught.value)
+
+
+def test_says_that_its_token_cannot_be_had() -> None:
+    def absent() -> Secret:
+        raise OperatorFault("secret file `x` cannot be read", "see the path")
+
+    place = TransitPlace("main", "https://127.0.0.1:1", "transit", "rec", "", None, absent)
+    with pytest.raises(KeyStoreFault, match="its token cannot be had: secret file `x` cannot be read"):
+        TransitKey(place).wrap("s_1", INNER)
 
 
 def test_leaves_a_vault_alone_that_did_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
