@@ -9,19 +9,17 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
+from gatebook.config.identities import CertificateAuthoritySettings, IssuerSettings
+from gatebook.config.ledger import LedgerSettings, TimestampSettings, WitnessSettings
 from gatebook.config.secrets import SecretRef
 from gatebook.config.settings import (
     AccountSettings,
-    CertificateAuthoritySettings,
     EvidenceSettings,
     GateSettings,
-    IssuerSettings,
-    LedgerSettings,
     LimitSettings,
     PolicySettings,
     RoleSettings,
     TargetSettings,
-    WitnessSettings,
 )
 from gatebook.config.values import TOML_NAMES, has_default
 
@@ -39,6 +37,7 @@ _TABLES: tuple[tuple[str, type[Any]], ...] = (
     ("[evidence]", EvidenceSettings),
     ("[ledger]", LedgerSettings),
     ("[[ledger.witness]]", WitnessSettings),
+    ("[[ledger.timestamp]]", TimestampSettings),
     ("[policy]", PolicySettings),
     ("[limits]", LimitSettings),
     ("[[target]]", TargetSettings),

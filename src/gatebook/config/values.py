@@ -25,6 +25,7 @@ TOML_NAMES = {
     "authorities": "certificate_authority",
     "cases": "case",
     "witnesses": "witness",
+    "timestamps": "timestamp",
 }
 """Fields that are arrays of tables; TOML writes them in the singular."""
 

@@ -76,6 +76,8 @@ EVENTS: tuple[EventKind, ...] = (
     EventKind("person.disabled", "CLI", _names("person by")),
     EventKind("notary.start", "notary", _names("origin key size version")),
     EventKind("notary.stop", "notary", _names("cause size")),
+    EventKind("notary.key", "notary", _names("old key reason by")),
+    EventKind("checkpoint.stamped", "notary", _names("size stamped authority serial sha256")),
     EventKind("evidence.viewed", "CLI", _names("by session purpose form")),
     EventKind("evidence.exported", "CLI", _names("by purpose manifest entries contents")),
 )

@@ -4,19 +4,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 
 from gatebook import __version__
 from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
-from gatebook.vault.cosigning import Witnesses
+from gatebook.evidence.rotation import WRITER
+from gatebook.vault.cosigning import News, Witnesses
 from gatebook.vault.journal import JournalWriter
-from gatebook.vault.ledger import SystemDisk
+from gatebook.vault.ledger import LedgerFolder, SystemDisk
 from gatebook.vault.notary import BATCH_ENTRIES, Folders, Notary
+from gatebook.vault.rotating import entered_rotations, read_wish
 from gatebook.vault.sealing import Tampered
+from gatebook.vault.stamping import Stamped, Stamper, keep_stamp
 
-WRITER = "notary"
 LOCK_WAIT_S = 10.0
 PASS_S = 0.5  # an entry is sealed one second after it was written at the latest
 AUDIT_S = 600.0  # between readings of all that is sealed
@@ -32,27 +36,40 @@ def run_notary(
     wait: Callable[[float], str],
     opened: Callable[[str], None],
     witnesses: Witnesses | None = None,
+    stamper: Stamper | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Seal until `wait`, given seconds to wait, returns why it is to stop; seals once more then.
 
     `seed` (32 random bytes) is the key where there is none yet; `opened` is called with the verifier key, `tell` with
-    a line for the log where there is news of `witnesses`, after an entry of it. Tampered, after an entry of it, where
-    evidence is not what was sealed; NotaryBusy, OperatorFault, OSError.
+    a line for the log where there is news of `witnesses` or `stamper`, after an entry of it. Tampered, after an entry
+    of it, where evidence is not what was sealed; NotaryBusy, OperatorFault, OSError.
     """
+    witnesses, stamper = witnesses or Witnesses(), stamper or Stamper()
     # The one before it may still seal what a gate wrote that is gone.
     with JournalWriter.open(folders.journals, WRITER, sync="every", wait_s=LOCK_WAIT_S) as journal:
         try:
-            witnesses = witnesses or Witnesses()
-            notary = Notary.open(folders, origin, seed, SystemDisk(), witnesses=witnesses)
+            disk = SystemDisk()
+            notary = Notary.open(folders, origin, seed, disk, witnesses=witnesses)
+            enter = _Entering(journal, now, tell)
             try:
+                stamper.start()
                 stamp = Stamp(WRITER, now())
                 journal.append(
                     builders.notary_start(stamp, version=__version__, origin=origin, key=notary.vkey, size=notary.size)
                 )
                 opened(notary.vkey)
-                _work(notary, journal, now, wait, lambda: _enter_news(witnesses, journal, now, tell))
+
+                def aside() -> None:
+                    stamper.offer(notary.size, notary.published)
+                    for stamped in stamper.take():
+                        keep_stamp(disk, LedgerFolder(folders.ledger), stamped)
+                        enter.stamped(stamped)
+                    enter.news([*witnesses.news(), *stamper.news()])
+
+                _work(notary, journal, now, wait, aside)
             finally:
+                stamper.close()
                 notary.close()
         except Tampered as fault:
             what = f"{fault.finding}: {fault.message}"
@@ -60,19 +77,41 @@ def run_notary(
             raise
 
 
+def change_key(notary: Notary, journal: JournalWriter, now: Callable[[], datetime]) -> None:
+    """Change the notary's key where that is asked for, from wherever an earlier try stopped. Tampered, OSError.
+
+    The entry is written once, only while both keys sign; the old one never signs a tree alone that holds it.
+    """
+    wish = read_wish(notary.folders.notary)
+    if wish is None:
+        return
+    if wish.key == notary.vkey:  # killed before the wish was gone
+        notary.forget_wish()
+        return
+    notary.begin_rotation(wish)
+    if not any((one.old, one.key) == (wish.old, wish.key) for one in entered_rotations(journal.folder)):
+        journal.append(
+            builders.notary_key(Stamp(WRITER, now()), old=wish.old, key=wish.key, reason=wish.reason, by=wish.by)
+        )
+    while notary.seal().entries >= BATCH_ENTRIES:
+        pass
+    notary.hand_over()
+
+
 def _work(
     notary: Notary,
     journal: JournalWriter,
     now: Callable[[], datetime],
     wait: Callable[[float], str],
-    enter_news: Callable[[], None],
+    aside: Callable[[], None],
 ) -> None:
     audit, next_audit = notary.audit(), 0.0
     cause = ""
     while not cause:
         began = time.monotonic()
+        change_key(notary, journal, now)
         sealing = notary.seal()
-        enter_news()
+        aside()
         if began >= next_audit and not _advance(audit):
             audit, next_audit = notary.audit(), time.monotonic() + AUDIT_S
         behind = sealing.entries >= BATCH_ENTRIES
@@ -83,12 +122,30 @@ def _work(
     notary.seal()
 
 
-def _enter_news(
-    witnesses: Witnesses, journal: JournalWriter, now: Callable[[], datetime], tell: Callable[[str], None]
-) -> None:
-    for news in witnesses.news():
-        journal.append(builders.failure(Stamp(WRITER, now()), what=news.what, action=news.action))
-        tell(f"{news.what}: {news.action}")
+@dataclass(frozen=True, slots=True)
+class _Entering:
+    """Writes into the notary's journal what others tell it."""
+
+    journal: JournalWriter
+    now: Callable[[], datetime]
+    tell: Callable[[str], None]
+
+    def news(self, told: Iterable[News]) -> None:
+        for news in told:
+            self.journal.append(builders.failure(Stamp(WRITER, self.now()), what=news.what, action=news.action))
+            self.tell(f"{news.what}: {news.action}")
+
+    def stamped(self, stamped: Stamped) -> None:
+        self.journal.append(
+            builders.checkpoint_stamped(
+                Stamp(WRITER, self.now()),
+                size=stamped.size,
+                stamped=stamped.proven.time,
+                authority=stamped.authority,
+                serial=stamped.proven.serial,
+                digest=f"sha256:{sha256(stamped.response).hexdigest()}",
+            )
+        )
 
 
 def _advance(audit: Iterator[None]) -> bool:
