@@ -74,6 +74,18 @@ class LedgerSettings:
     witnesses: tuple[WitnessSettings, ...] = setting(
         values.tables(WitnessSettings), "The witnesses that are asked to cosign.", default=()
     )
+    witness_policy: str = setting(
+        values.choice("alarm", "refuse"),
+        "What follows where no quorum has cosigned for `witness_grace_s`: `alarm` enters it and logs it; with `refuse` "
+        "the gate lets nobody in and runs nothing new until a quorum has cosigned again.",
+        default="alarm",
+    )
+    witness_grace_s: int = setting(
+        values.integer(2, 86_400),
+        "With `refuse`, how old the newest checkpoint with a quorum may be, by the clocks of the witnesses; at least "
+        "twice `evidence.heartbeat_s`.",
+        default=300,
+    )
     timestamp_every_s: int = setting(
         values.integer(10, 30 * 86_400),
         "Seconds between time stamps, with a `[[ledger.timestamp]]`. Nothing is stamped where nothing new was sealed.",
@@ -86,12 +98,18 @@ class LedgerSettings:
     )
 
 
-def check_ledger(origin: str, ledger: LedgerSettings, place: Place) -> None:
+def check_ledger(origin: str, ledger: LedgerSettings, heartbeat_s: int, place: Place) -> None:
     """Raise ConfigFault for an origin that is none, or witnesses and authorities that cannot be asked as they stand."""
     if ORIGIN.fullmatch(origin) is None:
         hint = "use at most 255 ASCII characters without space and `+`"
         raise place.below("origin").fault("is no name of a ledger", hint)
     _check_witnesses(ledger, place)
+    if ledger.witness_policy == "refuse":
+        if not ledger.witnesses:
+            raise place.below("witness_policy").fault("is `refuse`, but nobody cosigns", "add a `[[ledger.witness]]`")
+        if ledger.witness_grace_s < 2 * heartbeat_s:
+            words = f"must be at least {2 * heartbeat_s}, twice `evidence.heartbeat_s`"
+            raise place.below("witness_grace_s").fault(words, "else an idle gate would refuse")
     names: set[str] = set()
     for index, authority in enumerate(ledger.timestamps):
         here = place.below("timestamp").below(index)

@@ -68,7 +68,7 @@ def _check_gate(settings: Settings, place: Place) -> None:
     here = place.below("gate")
     if gate.name in TAKEN_WRITERS:
         raise here.below("name").fault(f"is the name of the journal of {TAKEN_WRITERS[gate.name]}", "take another")
-    check_ledger(settings.ledger_origin, settings.ledger, place.below("ledger"))
+    check_ledger(settings.ledger_origin, settings.ledger, settings.evidence.heartbeat_s, place.below("ledger"))
     if gate.insecure_plaintext and not Address(gate.host, gate.port).is_local:
         raise here.below("insecure_plaintext").fault(
             "is for loopback only", "listen on `127.0.0.1`, or give the gate a certificate"

@@ -91,3 +91,24 @@ def test_refuses_authorities_that_cannot_be_asked(text: str, words: str) -> None
 @pytest.mark.parametrize("origin", ["two words", "a+b", "x" * 256])
 def test_refuses_an_origin_that_no_key_can_have(origin: str) -> None:
     assert "is no name of a ledger" in fault(f'{GATE}[ledger]\norigin = "{origin}"\n').message
+
+
+REFUSE = '[ledger]\nwitness_policy = "refuse"\n'
+
+
+def test_reads_that_a_gate_refuses_without_witnesses() -> None:
+    settings = parse_settings((GATE + REFUSE + "witness_grace_s = 120\n" + WITNESS).encode(), PATH)
+    assert (settings.ledger.witness_policy, settings.ledger.witness_grace_s) == ("refuse", 120)
+    assert parse_settings(GATE.encode(), PATH).ledger.witness_policy == "alarm"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (REFUSE, "is `refuse`, but nobody cosigns"),
+        (REFUSE + "witness_grace_s = 119\n" + WITNESS, "must be at least 120, twice `evidence.heartbeat_s`"),
+        ('[ledger]\nwitness_policy = "close"\n' + WITNESS, "must be one of `alarm`, `refuse`"),
+    ],
+)
+def test_refuses_a_refusal_that_would_never_end(text: str, words: str) -> None:
+    assert words in fault(GATE + text).message
