@@ -14,6 +14,7 @@ WITHOUT_TWIN = {
     "gatebook.trial": "tests/real runs `gatebook try`",
     "gatebook.config.declaring": "tests/unit/config/test_settings.py looks at every setting that is declared",
     "gatebook.config.identities": "declarations; tests/unit/config/test_issuers.py and test_authorities.py use them",
+    "gatebook.cli.verdicts": "values; tests/unit/cli/test_checkup.py compares them",
     "gatebook.cli.receipt": "tests/unit/cli/test_notary.py makes receipts of what it has sealed",
     "gatebook.evidence.verify_ledger": "tests/security/test_au_ledger.py changes what it verifies, in every way",
     "gatebook.native.carrier": "re-exports; the native objects are tested in rust/carrier and by tests/real",

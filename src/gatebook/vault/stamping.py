@@ -148,17 +148,8 @@ class Stamper:
         """Ask one authority after the other; the first good stamp, or what went wrong."""
         troubles: list[str] = []
         for authority in self._authorities:
-            request = (
-                TimestampRequestBuilder()
-                .data(work.note)
-                .hash_algorithm(HashAlgorithm.SHA256)
-                .nonce(nonce=True)
-                .cert_request(cert_request=True)
-                .build()
-            )
             try:
-                response = authority.ask(request.as_bytes())
-                proven = verify_timestamp(response, work.note, authority.roots, authority.policy, request.nonce)
+                response, proven = ask_stamp(authority, work.note)
             except NotAnswered as said:
                 troubles.append(f"{authority.name} {said}")
             except TimestampFault as fault:
@@ -168,6 +159,20 @@ class Stamper:
             else:
                 return Stamped(work.size, work.note, response, proven, authority.name), ""
         return None, "; ".join(troubles)
+
+
+def ask_stamp(authority: Authority, data: bytes) -> tuple[bytes, Proven]:
+    """Have bytes stamped; the answer, and what it proves. NotAnswered, TimestampFault."""
+    request = (
+        TimestampRequestBuilder()
+        .data(data)
+        .hash_algorithm(HashAlgorithm.SHA256)
+        .nonce(nonce=True)
+        .cert_request(cert_request=True)
+        .build()
+    )
+    response = authority.ask(request.as_bytes())
+    return response, verify_timestamp(response, data, authority.roots, authority.policy, request.nonce)
 
 
 def keep_stamp(disk: Disk, ledger: LedgerFolder, stamped: Stamped) -> None:
