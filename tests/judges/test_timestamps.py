@@ -55,6 +55,8 @@ def test_openssl_takes_the_stamp_that_a_running_notary_keeps_and_so_do_we(gate: 
     told = gate.run("ledger", "verify", "--timestamp-roots", str(tsa.roots), "--json").json
     assert told["ok"], told["findings"]
     assert told["proven"] == {"time": entry["stamped"], "size": int(note.name)}
+    assert gate.run("ledger", "show", "--json").json["stamped"] == int(note.name)
+    assert f"entries time-stamped  {int(note.name)}" in gate.run("ledger", "show").out
     shown = gate.run("ledger", "verify", "--timestamp-roots", str(tsa.roots)).out
     assert f"proven by a time stamp: {int(note.name):,} entries were there at " in shown
 

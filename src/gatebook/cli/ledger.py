@@ -117,7 +117,7 @@ def verify(
 @config_option
 @json_option
 def show(config: Path, *, as_json: bool) -> None:
-    """Show what is sealed, by which key, how far the seal is behind the journals, and what witnesses have cosigned."""
+    """Show what is sealed, by which key, how far the seal is behind, and what was cosigned and time-stamped."""
     from gatebook.vault.standing import read_standing  # noqa: PLC0415  cryptography, only here
 
     standing = read_standing(folders_of(load(config)))
@@ -139,6 +139,7 @@ def show(config: Path, *, as_json: bool) -> None:
                     }
                     for one in standing.witnesses
                 },
+                "stamped": standing.stamped,
             }
         )
         return
@@ -153,6 +154,7 @@ def show(config: Path, *, as_json: bool) -> None:
             **{f"not sealed yet: {writer}": f"{count:,}" for writer, count in standing.behind},
             **({"entries witnessed": f"{standing.witnessed:,}"} if standing.witnesses else {}),
             **{f"witness {one.name}": _witness_words(one) for one in standing.witnesses},
+            **({"entries time-stamped": f"{standing.stamped:,}"} if standing.stamped else {}),
         }
     )
 

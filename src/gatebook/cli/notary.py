@@ -47,7 +47,7 @@ def command(context: click.Context, *, until_input_ends: bool, config: Path) -> 
 @command.command("rotate-key")
 @click.option("--reason", default="", help="Why, for the book; needed unless `--prepare`.")
 @click.option(
-    "--prepare", is_flag=True, help="Only make the new key and print it, to be told to witnesses and auditors before."
+    "--prepare", is_flag=True, help="Only make the next key and print it, to be told to witnesses and auditors before."
 )
 @config_option
 def rotate_key(*, reason: str, prepare: bool, config: Path) -> None:
@@ -55,20 +55,25 @@ def rotate_key(*, reason: str, prepare: bool, config: Path) -> None:
 
     Run it as the notary's OS user. The change is an entry, sealed in a tree that both keys sign; from then on the new
     key signs alone, and the old one is of no use for anything newer. Who keeps the old verifier key is led to the new
-    one by `gatebook ledger verify`. A witness takes the new one only once its operator has added it.
+    one by `gatebook ledger verify`. A witness takes the new one only once its operator has added it. The new verifier
+    key is printed.
     """
     from gatebook.vault.journal import writer_lives  # noqa: PLC0415  cryptography and the native module, only here
     from gatebook.vault.ledger import SystemDisk  # noqa: PLC0415  as above
-    from gatebook.vault.rotating import ROTATION, prepare_key, wish_for_key  # noqa: PLC0415  as above
+    from gatebook.vault.rotating import NEXT_KEY, ROTATION, prepare_key, wish_for_key  # noqa: PLC0415  as above
 
     settings = load(config)
     notary, seed = settings.notary_path, secrets.token_bytes(SEED_BYTES)
     try:
         if prepare:
-            say(f"the next key of the notary; the one in use stays in use: {prepare_key(notary, seed, SystemDisk())}")
+            click.echo(prepare_key(notary, seed, SystemDisk()))
+            say("the notary's next key is prepared; the one in use stays in use")
             return
         if not reason:
             raise click.UsageError("the book needs a reason: `--reason`")
+        if settings.ledger.witness_policy == "refuse" and not (notary / NEXT_KEY).exists():
+            words = "the gate refuses everything while witnesses do not know the new key"
+            raise OperatorFault(words, "first `--prepare` it, and let the witnesses add it")
         wish = wish_for_key(notary, reason=reason, by=operator(), seed=seed, disk=SystemDisk())
     except OSError as fault:
         words = (fault.strerror or "unknown error").lower()
@@ -80,7 +85,8 @@ def rotate_key(*, reason: str, prepare: bool, config: Path) -> None:
         if time.monotonic() > until:
             raise OperatorFault("the notary has not changed its key yet", "it will as soon as it seals again")
         time.sleep(POLL_S)
-    say(f"the notary signs with a new key; keep a copy of it elsewhere: {wish.key}")
+    click.echo(wish.key)
+    say("the notary signs with a new key; keep a copy of it elsewhere")
     if settings.ledger.witnesses:
         say("hint: witnesses do not cosign until their operators have added it")
 
