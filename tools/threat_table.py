@@ -54,7 +54,7 @@ THREATS = {
     "AU-02": "a tail that was cut, a ledger put back or remade: the seal, a kept checkpoint or a witness tells",
     "AU-03": "a journal, the ledger, or a segment that the notary did not remove, removed: it is missed",
     "AU-04": "entries changed, swapped or doubled, a byte in any file of the ledger or a bundle: found and named",
-    "AU-05": "a ledger made anew under another key: refused by whoever kept the key",
+    "AU-05": "a ledger made anew under another key, or under one given up: refused by whoever kept a key",
     "AU-06": "a recording or private file changed, cut, or swapped with another session's: named by session",
     "AU-07": "whoever fills the book: refused beyond a quota, or counted; refusals, ends and the operator have room",
     "AU-08": "gate or notary killed at any moment: what ran has its intent, no private part is lost, the book verifies",

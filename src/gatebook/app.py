@@ -42,6 +42,7 @@ from gatebook.serve.notary import NotaryProcess
 from gatebook.serve.plan import make_plan
 from gatebook.serve.reload import Reloader, remove_pid, write_loaded, write_pid
 from gatebook.serve.rules import Regime, read_regime
+from gatebook.serve.witnessed import WitnessGuard, make_guard
 from gatebook.store.base import Store
 from gatebook.store.sqlite import open_store
 from gatebook.vault.journal import JournalUnwritable, JournalWriter
@@ -139,6 +140,10 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         loop.add_signal_handler(number, stopping.set)
     write_loaded(parts.journal, parts.in_force, now())
     gateway.start()
+    report = partial(_report, parts.journal, settings.gate.name)
+    guard = make_guard(settings, halt=gateway.halt, report=report, now_s=time.time)
+    if guard is not None:
+        guard.look()  # before anybody can come in
     listener, port = carrier.listen(
         settings.gate.host,
         settings.gate.port,
@@ -159,10 +164,12 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         loop.add_signal_handler(signal.SIGHUP, told.set)
         helpers.append(loop.create_task(reloader.follow(told)))
         write_pid(settings.gate.data)
-    notary = NotaryProcess(settings.path, partial(_report, parts.journal, settings.gate.name))
+    if guard is not None:
+        helpers.append(loop.create_task(guard.run()))
+    notary = NotaryProcess(settings.path, report)
     if settings.ledger.notary == "serve":
         helpers.append(loop.create_task(notary.run()))
-    with serve_metrics(carrier.metrics, settings.gate.metrics_host, settings.gate.metrics_port):
+    with serve_metrics(partial(_counters, carrier, guard), settings.gate.metrics_host, settings.gate.metrics_port):
         opened(port)
         if beside is not None:
             helpers.append(loop.create_task(_beside(beside)))
@@ -176,6 +183,10 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
     remove_pid(settings.gate.data)
     if gateway.failed.is_set():
         raise OperatorFault("the gate stopped because evidence could not be written", "free the disk, then start again")
+
+
+def _counters(carrier: Carrier, guard: WitnessGuard | None) -> dict[str, int]:
+    return carrier.metrics() if guard is None else carrier.metrics() | guard.metrics()
 
 
 async def _beside(work: Callable[[], Awaitable[None]]) -> None:

@@ -18,6 +18,7 @@ import pytest
 from support import judges
 from support.notary import ORIGIN, SEED, findings, folders, verify, write_entries
 from support.notary import seal as seal_alone
+from support.rotation import NEW, OLD, carry_out, wish
 from support.witness import NOTARY, TIME, eventually, next_news, seal, strangers
 
 from gatebook.evidence.cosignature import CosignerKey
@@ -169,6 +170,33 @@ def test_au_02_litewitness_refuses_a_ledger_remade_with_the_stolen_key(
             assert next_news(witnesses) == [f"witness `lite` {words}"]
         report = verify(tmp_path, key=NOTARY.verifier.text(), witnesses=(litewitness.key.text(),))
         assert findings(report) == [("witness_quorum", "cosignatures")]
+
+
+def test_litewitness_follows_a_change_of_the_notary_s_key_once_it_is_told(
+    tmp_path: Path, litewitness: Litewitness
+) -> None:
+    ask = HttpAsk(f"http://127.0.0.1:{litewitness.port}")
+
+    def run() -> tuple[str, int]:
+        witnesses = Witnesses([Witness("lite", litewitness.key, ask)], seen=read_seen(folders(tmp_path).notary))
+        key = carry_out(tmp_path, witnesses=witnesses)
+        report = verify(tmp_path, key=OLD.verifier.text(), witnesses=(litewitness.key.text(),))
+        assert findings(report) == []
+        return key, report.checked["entries witnessed"]
+
+    write_entries(tmp_path, "gate", 300)
+    assert run() == (OLD.verifier.text(), 300)
+    wish(tmp_path)
+    # The handover bears both signatures: who knows the old key alone cosigns it, and nothing newer.
+    assert run() == (NEW.verifier.text(), 301)
+    write_entries(tmp_path, "gate", 10, first=300)
+    assert run() == (NEW.verifier.text(), 301)
+    with contextlib.closing(sqlite3.connect(litewitness.folder / "db")) as db:
+        db.execute("INSERT INTO key VALUES (?, ?)", (ORIGIN, NEW.verifier.text()))
+        db.commit()
+    write_entries(tmp_path, "gate", 10, first=310)
+    assert run() == (NEW.verifier.text(), 321)
+    ask.close()
 
 
 def without_cosignatures(note: bytes) -> bytes:

@@ -7,14 +7,14 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatebook.cli.application import load_application
+from gatebook.cli.checkup_ledger import check_anchors, check_notary, check_others, check_sealing
 from gatebook.cli.common import recordings_of
+from gatebook.cli.verdicts import Check, Verdict
 from gatebook.config import SecretRef, Secrets, Settings, load_settings
 from gatebook.identity.authority import RootsFault, parse_roots
 from gatebook.model.errors import GatebookError
@@ -30,23 +30,6 @@ PROBE = "doctor"  # the session id that a key is wrapped for, and kept nowhere
 SEGMENTS_FREE = 4  # a gate takes one segment ahead; room for the recordings beside it
 
 
-class Verdict(StrEnum):
-    """How a check went."""
-
-    OK = "ok"
-    WEAK = "weak"
-    WRONG = "WRONG"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check: its name, how it went, what was seen."""
-
-    name: str
-    verdict: Verdict
-    words: str
-
-
 def check_installation(config: Path, *, offline: bool) -> list[Check]:
     """Return all checks; the first that makes the others senseless is the last."""
     try:
@@ -60,7 +43,9 @@ def check_installation(config: Path, *, offline: bool) -> list[Check]:
         _check_secrets,
         _check_recording_key,
         _check_separation,
-        _check_notary,
+        check_notary,
+        check_sealing,
+        check_anchors,
         _check_certificate,
         _check_authorities,
         _check_disk,
@@ -69,13 +54,14 @@ def check_installation(config: Path, *, offline: bool) -> list[Check]:
     ):
         checks.extend(_guarded(check, settings))
     if not offline:
+        checks.extend(_guarded(check_others, settings))
         checks.extend(_check_targets(settings))
     return checks
 
 
 def _guarded(check: Callable[[Settings], Iterator[Check]], settings: Settings) -> Iterator[Check]:
     """Run a check; what it could not look at is wrong, not a crash."""
-    name = check.__name__.removeprefix("_check_").replace("_", " ")
+    name = check.__name__.removeprefix("_").removeprefix("check_").replace("_", " ")
     try:
         yield from check(settings)
     except GatebookError as fault:
@@ -166,23 +152,6 @@ def _check_separation(settings: Settings) -> Iterator[Check]:
     root_key = settings.path.parent / "root.key"
     if root_key.exists():
         yield Check("root key", Verdict.WEAK, f"{root_key} is on this machine: who has it can pose as the gate")
-
-
-def _check_notary(settings: Settings) -> Iterator[Check]:
-    from gatebook.vault.journal import writer_lives  # noqa: PLC0415  the native module, only where evidence is read
-
-    key = settings.notary_path / "key"
-    if settings.ledger.notary == "apart" and not writer_lives(settings.notary_path):
-        yield Check("notary", Verdict.WRONG, "it runs apart, and does not run: nothing is sealed (`gatebook notary`)")
-    if not key.exists():
-        yield Check("notary", Verdict.OK, "nothing is sealed yet; it makes its key when it first starts")
-        return
-    if key.stat().st_uid == settings.gate.data.stat().st_uid:
-        words = "its key is read under the gate's OS user, who can make the ledger anew: run it apart, as another user"
-        yield Check("notary", Verdict.WEAK, words)
-    else:
-        yield Check("notary", Verdict.OK, "its key belongs to another OS user than the gate's data")
-    yield Check("anchor", Verdict.WEAK, "no witness: keep `ledger.vkey`, and `checkpoint` now and then, elsewhere")
 
 
 def _check_certificate(settings: Settings) -> Iterator[Check]:

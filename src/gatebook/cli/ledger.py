@@ -48,6 +48,12 @@ def command() -> None:
     help="How old the cosignatures may be, by the clocks of witnesses and of this machine.",
 )
 @click.option(
+    "--timestamp-roots",
+    "stamp_roots",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Roots of the time-stamp authorities, PEM: every time stamp must verify; the newest time proven is told.",
+)
+@click.option(
     "--ledger",
     "folder",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
@@ -63,6 +69,7 @@ def verify(
     witnesses: tuple[str, ...],
     quorum: int | None,
     cosigned_within: int | None,
+    stamp_roots: Path | None,
     folder: Path | None,
     as_json: bool,
 ) -> None:
@@ -72,8 +79,9 @@ def verify(
     Anything that is wrong is a finding, and the exit status is 1. What a crash of the gate left, and the gate wrote
     down when it came back, is told as accounted for.
 
-    Whoever can write the data folder can write `ledger.vkey` too: name the key with `--key`. Whoever has the notary's
-    key too is found by what is elsewhere: an older checkpoint (`--since`), or witnesses (`--witness`).
+    Whoever can write the data folder can write `ledger.vkey` too: name the key with `--key`; one that was given up
+    since leads to the present one. Whoever has the notary's key too is found by what is elsewhere: an older checkpoint
+    (`--since`), witnesses (`--witness`), or time stamps (`--timestamp-roots`).
     """
     from gatebook.vault.verification import Trust, verify_data, verify_ledger  # noqa: PLC0415  cryptography, only here
 
@@ -82,7 +90,14 @@ def verify(
     if quorum and quorum > len(witnesses):
         raise click.UsageError(f"a quorum of {quorum} needs as many witnesses")
     after = int(now().timestamp()) - cosigned_within if cosigned_within else 0
-    trust = Trust(key, since.read_bytes() if since else b"", witnesses, quorum or 0, after)
+    trust = Trust(
+        key,
+        since.read_bytes() if since else b"",
+        witnesses,
+        quorum or 0,
+        cosigned_after=after,
+        stamp_roots=stamp_roots.read_bytes() if stamp_roots else b"",
+    )
     if folder is not None:
         report, with_key = Report(), False
         verify_ledger(folder, report, trust)
@@ -102,7 +117,7 @@ def verify(
 @config_option
 @json_option
 def show(config: Path, *, as_json: bool) -> None:
-    """Show what is sealed, by which key, how far the seal is behind the journals, and what witnesses have cosigned."""
+    """Show what is sealed, by which key, how far the seal is behind, and what was cosigned and time-stamped."""
     from gatebook.vault.standing import read_standing  # noqa: PLC0415  cryptography, only here
 
     standing = read_standing(folders_of(load(config)))
@@ -124,6 +139,7 @@ def show(config: Path, *, as_json: bool) -> None:
                     }
                     for one in standing.witnesses
                 },
+                "stamped": standing.stamped,
             }
         )
         return
@@ -138,6 +154,7 @@ def show(config: Path, *, as_json: bool) -> None:
             **{f"not sealed yet: {writer}": f"{count:,}" for writer, count in standing.behind},
             **({"entries witnessed": f"{standing.witnessed:,}"} if standing.witnesses else {}),
             **{f"witness {one.name}": _witness_words(one) for one in standing.witnesses},
+            **({"entries time-stamped": f"{standing.stamped:,}"} if standing.stamped else {}),
         }
     )
 
@@ -154,6 +171,8 @@ def _print(report: Report, *, with_key: bool) -> None:
     click.echo("checked:")
     for name, count in report.checked.items():
         click.echo(f"{count:>9}  {name}")
+    if report.proven is not None:
+        click.echo(f"proven by a time stamp: {report.proven[1]:,} entries were there at {show_time(report.proven[0])}")
     if not with_key:
         say("the recording key is not at hand: hashes were checked, contents were not opened")
     if report.accounted:
@@ -174,6 +193,7 @@ def _rows(findings: list[Finding]) -> list[tuple[str, str, str]]:
 
 
 def _object(report: Report, *, with_key: bool) -> Leaf:
+    proven = report.proven
     return {
         "ok": report.ok,
         "opened_with_key": with_key,
@@ -185,4 +205,5 @@ def _object(report: Report, *, with_key: bool) -> Leaf:
             {"name": finding.name, "subject": finding.subject, "words": finding.words} for finding in report.accounted
         ],
         "more": report.more,
+        **({"proven": {"time": json_time(proven[0]), "size": proven[1]}} if proven is not None else {}),
     }

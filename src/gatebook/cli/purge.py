@@ -153,7 +153,7 @@ def _keeping(settings: Settings, custody: Custody) -> Keeping:
     from gatebook.vault.purging import Keeping  # noqa: PLC0415  as above
 
     classes = tuple(
-        RetentionClass(one.name, one.targets, one.kinds, one.recording_days, one.contents_days)
+        RetentionClass(one.name, one.target_names, one.kinds, one.recording_days, one.contents_days)
         for one in settings.retention.classes
     )
     kinds = {target.name: target.kind for target in settings.targets}

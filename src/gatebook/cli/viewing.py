@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gatebook.cli.common import opened_journal, operator, recordings_of, stamp
+from gatebook.cli.common import folders_of, opened_journal, operator, recordings_of, stamp
 from gatebook.config import Settings
 from gatebook.evidence import builders
 from gatebook.model.errors import OperatorFault, quoted
@@ -90,7 +90,7 @@ class Viewing:
         from gatebook.vault.book import Book  # noqa: PLC0415  cryptography, only where the book is read
 
         if self._story is None:
-            self._story = Book(self._settings.journal_path).read_session(self.session, None)
+            self._story = Book(folders_of(self._settings), self._recordings).read_session(self.session, None)
         return self._story
 
     def offsets(self) -> Mapping[int, int]:

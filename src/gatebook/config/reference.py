@@ -9,22 +9,19 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
+from gatebook.config.identities import CertificateAuthoritySettings, IssuerSettings
+from gatebook.config.ledger import LedgerSettings, TimestampSettings, WitnessSettings
+from gatebook.config.retention import RetentionClassSettings, RetentionSettings
 from gatebook.config.secrets import SecretRef
 from gatebook.config.settings import (
     AccountSettings,
-    CertificateAuthoritySettings,
     EvidenceSettings,
     GateSettings,
-    IssuerSettings,
-    LedgerSettings,
     LimitSettings,
     PolicySettings,
-    RetentionClassSettings,
-    RetentionSettings,
     RoleSettings,
     TargetSettings,
     VaultSettings,
-    WitnessSettings,
 )
 from gatebook.config.values import TOML_NAMES, has_default
 
@@ -43,6 +40,7 @@ _TABLES: tuple[tuple[str, type[Any]], ...] = (
     ("[[evidence.vault]]", VaultSettings),
     ("[ledger]", LedgerSettings),
     ("[[ledger.witness]]", WitnessSettings),
+    ("[[ledger.timestamp]]", TimestampSettings),
     ("[retention]", RetentionSettings),
     ("[[retention.class]]", RetentionClassSettings),
     ("[policy]", PolicySettings),

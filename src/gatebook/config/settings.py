@@ -1,26 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: RUF009  # `setting` is `dataclasses.field`
-"""Every setting there is: its name, type, default and meaning, from which the reference page is generated."""
+"""The settings of the file: name, type, default and meaning of each, from which the reference page is generated."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gatebook.config import values
+from gatebook.config.declaring import NAME, setting
+from gatebook.config.identities import CertificateAuthoritySettings, IssuerSettings
+from gatebook.config.ledger import LedgerSettings
+from gatebook.config.retention import RetentionSettings
 from gatebook.config.secrets import SecretRef
-from gatebook.config.values import Reader
 from gatebook.model.target import TlsMode
 
 DEFAULT_PORT = 5433
-NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
-
-
-def setting(read: Reader[object], words: str, **default: object) -> Any:  # noqa: ANN401  as dataclasses.field
-    """Declare a setting: how its TOML value is read, what it means, and `default=` if it may be absent."""
-    return field(**default, metadata={"read": read, "words": words})  # type: ignore[call-overload]  # typed by its use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,92 +134,6 @@ class EvidenceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WitnessSettings:
-    """A witness, which cosigns checkpoints: another team's `gatebook witness`, or any that speaks C2SP tlog-witness.
-
-    What it sees and says: [ledger](../spec/ledger.md#witnesses).
-    """
-
-    name: str = setting(values.name(NAME), "Name of the witness in entries and in `gatebook ledger show`.")
-    url: str = setting(values.text, "URL to which `/add-checkpoint` is added; `https://`, or `http://`.")
-    key: str = setting(values.text, "Its verifier key, `NAME+ID+BASE64`, as its operator gave it to you.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerSettings:
-    """The ledger, into which the notary seals all journals, with a signed checkpoint for outsiders.
-
-    What it is, and how others verify it: [ledger](../spec/ledger.md).
-    """
-
-    origin: str = setting(
-        values.text,
-        "Name of the ledger in its checkpoints, and of the notary's key; best a host name of yours, and a path. "
-        "It cannot be changed later. Absent: `public_host` and the gate's `name`, with a slash between.",
-        default="",
-    )
-    notary: str = setting(
-        values.choice("serve", "apart"),
-        "Whether `gatebook serve` starts the notary, or somebody else does (`gatebook notary`), best as another user.",
-        default="serve",
-    )
-    remove_segments_after_s: int | None = setting(
-        values.integer_or("never", 0, 10 * 365 * 86_400),
-        "Seconds after which the notary removes a segment of a journal that is sealed and published: leaves are in the "
-        "ledger, private parts go beside the recordings. Needs write access to both.",
-        default=86_400,
-    )
-    witness_quorum: int = setting(
-        values.integer(0, 1000),
-        "How many witnesses must cosign a checkpoint; with fewer for ten seconds the notary enters a failure. "
-        "0 means all that are configured.",
-        default=0,
-    )
-    witnesses: tuple[WitnessSettings, ...] = setting(
-        values.tables(WitnessSettings), "The witnesses that are asked to cosign.", default=()
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetentionClassSettings:
-    """How long sessions are kept. The first class that fits a session is its class; without one it is kept for ever.
-
-    What goes and what stays: [retention](../spec/retention.md).
-    """
-
-    name: str = setting(values.name(NAME), "Name of the class in lists and entries.")
-    targets: tuple[str, ...] = setting(
-        values.texts, "Targets whose sessions are of it; every one if absent.", default=()
-    )
-    kinds: tuple[str, ...] = setting(
-        values.choices("postgres"), "Kinds of target whose sessions are of it; every one if absent.", default=()
-    )
-    recording_days: int = setting(
-        values.integer(0, 36_600), "Days after a session's end when its recording may be purged; 0 is never.", default=0
-    )
-    contents_days: int = setting(
-        values.integer(0, 36_600),
-        "The same for all of its contents: recording, statements, parameters, error texts.",
-        default=0,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetentionSettings:
-    """How long evidence is kept, and who may end it. Purging takes two people, always."""
-
-    custodians: tuple[str, ...] = setting(
-        values.texts, "Names of the people of this gate who may consent to purge and to release a hold.", default=()
-    )
-    erase_early: bool = setting(
-        values.boolean, "Let two custodians erase a session that is over before its time has come.", default=False
-    )
-    classes: tuple[RetentionClassSettings, ...] = setting(
-        values.tables(RetentionClassSettings), "The classes, in order of preference.", default=()
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySettings:
     """Who may do what."""
 
@@ -271,98 +180,6 @@ class LimitSettings:
     )
     decision_ms: int = setting(
         values.integer(10, 600_000), "Milliseconds a decision may take; silence refuses.", default=10_000
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuerSettings:
-    """An issuer of JWT access tokens (OpenID Connect, OAuth 2.0), which agents or people show as password.
-
-    An identity is the pair of issuer and subject, never an e-mail address. How tokens are verified:
-    [access tokens](../spec/access-token.md).
-    """
-
-    name: str = setting(values.name(NAME), "Name of the issuer in messages.")
-    url: str = setting(values.text, "Its `iss`, exactly, and where its discovery document is found: `https://...`.")
-    kind: str = setting(values.choice("agent", "person"), "What its subjects are.")
-    audience: tuple[str, ...] = setting(values.texts, "Names of this gate, of which a token's `aud` must hold one.")
-    algorithms: tuple[str, ...] = setting(
-        values.choices(
-            *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"),
-        ),
-        "Signatures that are taken.",
-        default=("RS256", "PS256", "ES256", "EdDSA"),
-    )
-    types: tuple[str, ...] = setting(
-        values.texts,
-        "Values of the header's `typ` that are taken; `absent` stands for a token without. Providers that send "
-        '`["JWT"]` do so for ID tokens too: demand with `require` what only their access tokens have.',
-        default=("at+jwt",),
-    )
-    groups_claim: tuple[str, ...] = setting(
-        values.texts, 'Path to the claim that lists groups, such as `["realm_access", "roles"]`.', default=()
-    )
-    groups_prefix: str = setting(
-        values.text, "Put before each group of a token, so that no two issuers mean one group.", default=""
-    )
-    groups: tuple[str, ...] = setting(values.texts, "Groups of everybody whom this issuer names.", default=())
-    user_claims: tuple[str, ...] = setting(
-        values.texts,
-        "Claims that a client may give as its user name in place of `sub`. The identity stays the subject.",
-        default=(),
-    )
-    require: tuple[tuple[str, str], ...] = setting(
-        values.labels, "Claims, with the string that each must be or hold.", default=()
-    )
-    one_time: bool = setting(
-        values.boolean,
-        "A token serves one login: its `jti` is remembered. Tokens from before the gate's start are then refused.",
-        default=False,
-    )
-    lifetime_s: int = setting(
-        values.integer(1, 31 * 86_400), "Longest life of a token, from `iat` to `exp`.", default=86_400
-    )
-    keys_url: str = setting(
-        values.text, "Where its keys are, `https://...`; the discovery document says so if absent.", default=""
-    )
-    tls_roots: Path | None = setting(
-        values.path, "Root certificates for its certificate, PEM; the system's if absent.", default=None
-    )
-    refresh_s: int = setting(
-        values.integer(10, 86_400),
-        "Seconds between readings of its keys. A key that is not known is looked for at once.",
-        default=600,
-    )
-    keep_keys_s: int = setting(
-        values.integer(0, 7 * 86_400),
-        "Seconds that the last keys serve beyond that while the issuer cannot be reached; then its tokens are refused.",
-        default=3600,
-    )
-    insecure_loopback: bool = setting(
-        values.boolean, "Let `url` and `keys_url` be `http://` on loopback. For tests only.", default=False
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateAuthoritySettings:
-    """An authority whose client certificates agents or people log in with, in place of a password.
-
-    How they are verified, and who is who: [client certificates](../spec/client-certificate.md).
-    """
-
-    name: str = setting(values.name(NAME), "Name of the authority, and of the issuer of its `dns` and `cn` identities.")
-    kind: str = setting(values.choice("agent", "person"), "What its subjects are.")
-    roots: Path = setting(values.path, "Its root certificates, PEM. No other authority may have one of them.")
-    subject: str = setting(
-        values.choice("spiffe", "dns", "cn"),
-        "Which name of a certificate is the subject: the one SPIFFE ID, the one DNS name, or the common name.",
-    )
-    trust_domain: str = setting(
-        values.text, "With `spiffe`, the trust domain that it speaks for, without `spiffe://`.", default=""
-    )
-    groups: tuple[str, ...] = setting(values.texts, "Groups of everybody whom this authority names.", default=())
-    lifetime_s: int = setting(
-        values.integer(1, 10 * 366 * 86_400), "Longest life of a certificate.", default=366 * 86_400
     )
 
 

@@ -28,6 +28,7 @@ TOML_NAMES = {
     "witnesses": "witness",
     "classes": "class",
     "vaults": "vault",
+    "timestamps": "timestamp",
 }
 """Fields that are arrays of tables; TOML writes them in the singular."""
 

@@ -173,6 +173,19 @@ def person_disabled(stamp: Stamp, subject: Subject, *, by: str) -> bytes:
     return _leaf(stamp, "person.disabled", {"person": subject_part(subject), "by": by})
 
 
+def notary_key(stamp: Stamp, *, old: str, key: str, reason: str, by: str) -> bytes:
+    """Say that the notary's verifier key `old` gives way to `key`, why, and who asked for it."""
+    return _leaf(stamp, "notary.key", {"old": old, "key": key, "reason": reason[:MAX_WORDS], "by": by[:MAX_WORDS]})
+
+
+def checkpoint_stamped(
+    stamp: Stamp, *, size: int, stamped: datetime, authority: str, serial: str, digest: str
+) -> bytes:
+    """Say that an authority stamped the checkpoint of `size` at `stamped` (aware); `digest` is its answer's."""
+    words: Leaf = {"authority": authority, "serial": serial[:MAX_WORDS], "sha256": digest}
+    return _leaf(stamp, "checkpoint.stamped", words | {"size": size, "stamped": format_time(stamped)})
+
+
 def evidence_viewed(stamp: Stamp, *, by: str, session: str, purpose: str, form: str) -> bytes:
     """Say that somebody looked at private parts or a recording."""
     words: Leaf = {"by": by, "session": session, "purpose": purpose[:MAX_WORDS], "form": form}

@@ -85,6 +85,8 @@ EVENTS: tuple[EventKind, ...] = (
     EventKind("purge.done", "CLI", _names("request sessions files bytes by")),
     EventKind("notary.start", "notary", _names("origin key size version")),
     EventKind("notary.stop", "notary", _names("cause size")),
+    EventKind("notary.key", "notary", _names("old key reason by")),
+    EventKind("checkpoint.stamped", "notary", _names("size stamped authority serial sha256")),
     EventKind("evidence.viewed", "CLI", _names("by session purpose form")),
     EventKind("evidence.rewrapped", "CLI", _names("by key result"), _names("rewrapped current erased failed")),
     EventKind("evidence.exported", "CLI", _names("by purpose manifest entries contents")),

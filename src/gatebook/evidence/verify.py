@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from gatebook.evidence.completeness import Completeness, Finding
 from gatebook.evidence.entry import EntryFault, Leaf, decode_leaf
@@ -25,12 +26,16 @@ MAX_FINDINGS = 1000  # LIMIT: a file of garbage has one per byte; the rest are c
 
 @dataclass(slots=True)
 class Report:
-    """What was checked, how much of it, and what was found. `ok` if nothing that the book does not account for."""
+    """What was checked, how much of it, and what was found. `ok` if nothing that the book does not account for.
+
+    `proven` is the newest time that a stamp proves (aware), with the size of the ledger that was there by then.
+    """
 
     checked: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     accounted: list[Finding] = field(default_factory=list)
     more: int = 0
+    proven: tuple[datetime, int] | None = None
 
     @property
     def ok(self) -> bool:

@@ -7,6 +7,7 @@ Silence is a no: whatever is raised while a question is answered is logged here 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -59,6 +60,7 @@ from gatebook.serve.plan import Plan
 from gatebook.serve.tasks import Tasks
 from gatebook.serve.wrapping import Wrapping
 from gatebook.session.gate import Admitted, Circumstances, NotAdmitted, Rules, Session
+from gatebook.session.steps import HALTED
 from gatebook.vault.clock import is_synchronised
 from gatebook.vault.keystore import KeyStore
 from gatebook.vault.transit import KeyStoreFault
@@ -165,7 +167,7 @@ class Gateway:
 
         `fit` returns a session as it is from now on, or the words why it ends. Those who stay keep their connections.
         """
-        self.rules = rules
+        self.rules = dataclasses.replace(rules, halted=self.rules.halted)
         self._plan = plan
         for live in list(self._live.values()):
             fitted = fit(live.session)
@@ -177,6 +179,11 @@ class Gateway:
         # Raised last: what was decided by the old rules and is not answered yet is decided again.
         self.carrier.raise_epoch("policy")
         self.carrier.raise_epoch("grants")
+
+    def halt(self, refused: Refused | None) -> None:
+        """Refuse everything new with these words from now on; with None, go on. What runs is carried to its end."""
+        self.rules = dataclasses.replace(self.rules, halted=refused)
+        self.carrier.raise_epoch("policy")  # no kept verdict serves, and none that is under way
 
     # ── what the carrier brings ─────────────────────────────────────────────────────────────────
 
@@ -314,7 +321,7 @@ class Gateway:
             return True
         checks = outcome.answer.checks
         failed = next((check.name for check in checks if not check.passed), "")
-        return self._logins.fail(ip, user, failed, moment, heard=failed != "throttled")
+        return self._logins.fail(ip, user, failed, moment, heard=failed not in {"throttled", HALTED})
 
     # ── what Python writes ──────────────────────────────────────────────────────────────────────
 

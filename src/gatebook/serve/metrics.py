@@ -40,6 +40,11 @@ _ROWS: Final = (
     ("upstream_out_bytes", True, "upstream_sent_bytes", "Bytes sent to targets."),
     ("entries", True, "journal_entries", "Entries of the journal over its life."),
 )
+# As above; only where the gate refuses without witnesses.
+_WITNESSED: Final = (
+    ("witnessed_age_s", False, "witnessed_age_seconds", "Age of the newest checkpoint with a quorum; -1 for none."),
+    ("halted", False, "refusing_unwitnessed", "1 while everything new is refused because that is too old."),
+)
 
 
 class Counters(Collector):
@@ -51,7 +56,7 @@ class Counters(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return every metric with its value now."""
         counts = self._read()
-        for counter, grows, name, words in _ROWS:
+        for counter, grows, name, words in (*_ROWS, *(row for row in _WITNESSED if row[0] in counts)):
             family = CounterMetricFamily if grows else GaugeMetricFamily
             yield family(f"gatebook_{name}", words, value=counts[counter])
 

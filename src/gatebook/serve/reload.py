@@ -42,7 +42,12 @@ FIXED: Final[Mapping[str, frozenset[str]]] = {
             *("login", "oauth_issuer", "oauth_scope"),
         }
     ),
-    "ledger": frozenset({"origin", "notary", "witness_quorum", "witnesses"}),
+    "ledger": frozenset(
+        {
+            *("origin", "notary", "witness_quorum", "witnesses", "witness_policy", "witness_grace_s"),
+            *("timestamp_every_s", "timestamps"),
+        }
+    ),
     "evidence": frozenset({"recording_key", "older_recording_keys", "vaults", "segment_bytes", "queue_bytes"}),
     "limits": frozenset({"decision_ms"}),
 }

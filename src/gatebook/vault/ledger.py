@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,6 +27,10 @@ SECRET_FOLDER_MODE = 0o700
 CHECKPOINT = "checkpoint"
 COSIGNED = "checkpoint.cosigned"
 VKEY = "ledger.vkey"
+STAMPS = "timestamp"
+ROTATIONS = "rotation"
+_STAMP = re.compile(r"(0|[1-9][0-9]{0,18})\.tsr")
+_SIZE = re.compile(r"(0|[1-9][0-9]{0,18})")
 MAX_NOTE_BYTES = 1 << 20
 SYNC_THREADS = 8
 OPEN_FILES = 256  # LIMIT: written and not synced yet
@@ -48,7 +53,7 @@ class Disk(Protocol):
         """Sync what was written since the last call, and its folders."""
 
     def replace(self, path: Path, data: bytes, mode: int) -> None:
-        """Put a whole file in place of another at once, on disk when this returns."""
+        """Put a whole file in place of another at once, making its folder as needed; on disk when this returns."""
 
     def sync_data(self, path: Path) -> None:
         """Sync the content of a file that somebody else writes."""
@@ -95,6 +100,9 @@ class SystemDisk:
 
     def replace(self, path: Path, data: bytes, mode: int) -> None:
         """See `Disk`."""
+        if not path.parent.is_dir():
+            path.parent.mkdir(mode=FOLDER_MODE)
+            _sync_folder(path.parent.parent)
         beside = path.with_name(f"{path.name}.new")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:
@@ -198,6 +206,25 @@ class LedgerFolder:
         data = _read(self.path / VKEY, MAX_NOTE_BYTES, "checkpoint_key")
         return data.decode("utf-8", "replace").strip()
 
+    def stamp_paths(self, size: int) -> tuple[Path, Path]:
+        """Return where the checkpoint of a size is as it was stamped, and where its time stamp."""
+        folder = self.path / STAMPS
+        return folder / str(size), folder / f"{size}.tsr"
+
+    def stamped_sizes(self) -> list[int]:
+        """Return the sizes of which there is a time stamp, ascending."""
+        return _sizes(self.path / STAMPS, _STAMP)
+
+    def read_handovers(self) -> list[bytes]:
+        """Return the checkpoints that two keys have signed, one for each change of the key. LedgerFault."""
+        folder = self.path / ROTATIONS
+        return [_read(folder / str(size), MAX_NOTE_BYTES, "checkpoint_missing") for size in _sizes(folder, _SIZE)]
+
+    def read_stamp(self, size: int) -> tuple[bytes, bytes]:
+        """Return a checkpoint as it was stamped, and its time stamp. LedgerFault `timestamp_missing`."""
+        note, response = self.stamp_paths(size)
+        return _read(note, MAX_NOTE_BYTES, "timestamp_missing"), _read(response, MAX_NOTE_BYTES, "timestamp_missing")
+
     def write_tiles(self, disk: Disk, tiles: Iterable[Tile]) -> None:
         """Write tiles, full or partial."""
         for tile in tiles:
@@ -247,6 +274,15 @@ def _read(path: Path, limit: int, finding: str) -> bytes:
     if len(data) > limit:
         raise LedgerFault(finding, f"{_short(path)} is longer than it can be")
     return data
+
+
+def _sizes(folder: Path, pattern: re.Pattern[str]) -> list[int]:
+    """Return the sizes that files of a folder are named by, ascending."""
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError:
+        return []
+    return sorted(int(match[1]) for match in map(pattern.fullmatch, names) if match)
 
 
 def _short(path: Path) -> str:

@@ -110,7 +110,7 @@ class Removals:
 
     def __init__(self, ledger: LedgerFolder, key: str = "") -> None:
         self._ledger = ledger
-        self._key = key
+        self.key = key
         self.met = 0
         self._size = 0
         self._known: dict[tuple[str, int], Removal] = {}
@@ -136,7 +136,7 @@ class Removals:
     def of(self, writer: str, first: int) -> Removal | None:
         """Return the removal of the segment that began with an entry; looks at what was sealed since. EvidenceFault."""
         if (writer, first) not in self._known:
-            size = read_size(self._ledger, self._key)
+            size = read_size(self._ledger, self.key)
             for bundle in range(self._size // TILE_WIDTH, (size + TILE_WIDTH - 1) // TILE_WIDTH):
                 begin = max(0, self._size - bundle * TILE_WIDTH)
                 self.take((one for one in self._ledger.entries(bundle, size)[begin:] if MARK in one), 0)

@@ -22,7 +22,8 @@ PIECE_ENTRIES = 1 << 16
 class Standing:
     """The published checkpoint, by which key, when (file time), and entries not sealed yet by writer.
 
-    `witnessed` is the size of the newest checkpoint that a quorum has cosigned; `witnesses` what is known of each.
+    `witnessed` is the size of the newest checkpoint that a quorum has cosigned; `witnesses` what is known of each;
+    `stamped` is the size of the newest that has a time stamp, which is not looked at, or 0.
     """
 
     origin: str
@@ -34,6 +35,7 @@ class Standing:
     behind: tuple[tuple[str, int], ...]
     witnessed: int
     witnesses: tuple[WitnessStanding, ...]
+    stamped: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +81,5 @@ def read_standing(folders: Folders) -> Standing:
             )
             for name, one in sorted(read_seen(folders.notary).items())
         ),
+        stamped=max(ledger.stamped_sizes(), default=0),
     )

@@ -13,14 +13,16 @@ from gatebook.evidence.completeness import Finding
 from gatebook.evidence.cosignature import CosignerKey, find_cosignatures
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.journal_format import Header, Position
-from gatebook.evidence.note import Verifier
+from gatebook.evidence.note import Verifier, parse_note
 from gatebook.evidence.private import PrivateParts
 from gatebook.evidence.recording import ChunkOpener
+from gatebook.evidence.rotation import KeyChain, is_signed
 from gatebook.evidence.tree import consistency_proof, verify_consistency
 from gatebook.evidence.verify import ExpectedRecording, JournalCheck, Report, check_recording
 from gatebook.evidence.verify_ledger import Chain, LedgerCheck, SealedJournal
+from gatebook.vault.following import check_stamps, follow_keys
 from gatebook.vault.journal import list_journals, writer_lives
-from gatebook.vault.ledger import LedgerFolder
+from gatebook.vault.ledger import LedgerFault, LedgerFolder
 from gatebook.vault.notary import STATE, Folders
 from gatebook.vault.reading import BookReader, Removals
 from gatebook.vault.recordings import Recordings
@@ -52,10 +54,10 @@ class _Watch:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What a verifier brings along: the notary's key, and an older checkpoint that must be in the ledger's past.
+    """What a verifier brings along: a key of the notary, and an older checkpoint that must be in the ledger's past.
 
     `witnesses` are verifier keys, of which a quorum (0: all) must have cosigned, and not before `cosigned_after`
-    (seconds since 1970).
+    (seconds since 1970). `stamp_roots` (PEM) are those of time-stamp authorities, of which all stamps must be.
     """
 
     key: str = ""
@@ -63,6 +65,7 @@ class Trust:
     witnesses: tuple[str, ...] = ()
     quorum: int = 0
     cosigned_after: int = 0
+    stamp_roots: bytes = b""
 
 
 NOTHING = Trust()
@@ -75,29 +78,59 @@ def verify_ledger(folder: Path, report: Report, trust: Trust, removals: Removals
     """
     ledger = LedgerFolder(folder)
     try:
-        verifier = Verifier.parse(trust.key or ledger.read_vkey())
+        known = Verifier.parse(trust.key or ledger.read_vkey())
         note = ledger.read_checkpoint()
-        checkpoint = open_checkpoint(note, verifier)
+        checkpoint, handovers = _open(ledger, note, known)
+    except EvidenceFault as fault:
+        report.fault("checkpoint", fault)
+        return {}
+    check = LedgerCheck(ledger, checkpoint, report)
+    check.check()
+    # The changes of the key stand in the tree: what signs it is known only now.
+    keys = KeyChain(known, check.rotations)
+    try:
+        follow_keys(ledger, checkpoint, keys, [*handovers, note])
+        keys.open(note)
     except EvidenceFault as fault:
         report.fault("checkpoint", fault)
         return {}
     report.checked["checkpoints"] += 1
-    check = LedgerCheck(ledger, checkpoint, report)
-    check.check()
     if removals is not None:
+        removals.key = keys.links[-1].verifier.text()  # what signs now, also where an older key is trusted
         removals.take(check.removals, checkpoint.size)
+    if check.rotations:
+        report.checked["changes of the key"] += len(check.rotations)
     if trust.since:
-        _check_past(ledger, verifier, checkpoint, report, since=trust.since, name="the older checkpoint")
+        _check_past(ledger, keys, checkpoint, report, since=trust.since, name="the older checkpoint")
     if trust.witnesses:
-        _check_witnesses(ledger, verifier, checkpoint, report, note=note, trust=trust)
+        _check_witnesses(ledger, keys, checkpoint, report, note=note, trust=trust)
+    if trust.stamp_roots:
+        check_stamps(ledger, keys, checkpoint, report, trust.stamp_roots)
     return check.chains
 
 
+def _open(ledger: LedgerFolder, note: bytes, known: Verifier) -> tuple[Checkpoint, list[bytes]]:
+    """Return a checkpoint that the known key has signed, or that may be of a key that came after it.
+
+    In the second case there is a handover that the known key has signed, and nothing is proven yet. EvidenceFault.
+    """
+    handovers = ledger.read_handovers()
+    try:
+        return open_checkpoint(note, known), handovers
+    except EvidenceFault as fault:
+        if fault.finding != "note_unsigned" or not any(is_signed(one, known) for one in handovers):
+            raise
+    checkpoint = Checkpoint.parse(parse_note(note).text)
+    if checkpoint.origin != known.name:
+        raise LedgerFault("checkpoint_origin", "the checkpoint is of another ledger than the key")
+    return checkpoint, handovers
+
+
 def _check_past(
-    ledger: LedgerFolder, verifier: Verifier, checkpoint: Checkpoint, report: Report, *, since: bytes, name: str
+    ledger: LedgerFolder, keys: KeyChain, checkpoint: Checkpoint, report: Report, *, since: bytes, name: str
 ) -> None:
     try:
-        older = open_checkpoint(since, verifier)
+        older = keys.open(since)
         if older.size > checkpoint.size:
             words = f"{name} is of {older.size} entries, and this one of {checkpoint.size}"
             report.add([Finding("ledger_fork", "checkpoint", words)])
@@ -110,17 +143,17 @@ def _check_past(
 
 
 def _check_witnesses(
-    ledger: LedgerFolder, verifier: Verifier, checkpoint: Checkpoint, report: Report, *, note: bytes, trust: Trust
+    ledger: LedgerFolder, keys: KeyChain, checkpoint: Checkpoint, report: Report, *, note: bytes, trust: Trust
 ) -> None:
     """The checkpoint must be cosigned by a quorum, or else an older one that is in its past."""
     try:
-        keys = [CosignerKey.parse(text) for text in trust.witnesses]
-        quorum = trust.quorum or len({key.public_key for key in keys})
-        found, size = find_cosignatures(note, keys), checkpoint.size
+        cosigners = [CosignerKey.parse(text) for text in trust.witnesses]
+        quorum = trust.quorum or len({key.public_key for key in cosigners})
+        found, size = find_cosignatures(note, cosigners), checkpoint.size
         older = ledger.read_cosigned()
         if len(found) < quorum and older is not None:
-            found, size = find_cosignatures(older, keys), open_checkpoint(older, verifier).size
-            _check_past(ledger, verifier, checkpoint, report, since=older, name="the cosigned checkpoint")
+            found, size = find_cosignatures(older, cosigners), keys.open(older).size
+            _check_past(ledger, keys, checkpoint, report, since=older, name="the cosigned checkpoint")
     except EvidenceFault as fault:
         report.fault("cosignatures", fault)
         return
@@ -141,9 +174,9 @@ def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING
     report = Report()
     # First: what is sealed now is in the journals that are read afterwards.
     is_sealed = LedgerFolder(folders.ledger).exists() or (folders.notary / STATE).exists() or trust != NOTHING
-    reader = BookReader(folders, recordings, trust.key)
-    removals = Removals(reader.ledger, trust.key)
+    removals = Removals(LedgerFolder(folders.ledger), trust.key)
     chains = verify_ledger(folders.ledger, report, trust, removals) if is_sealed else {}
+    reader = BookReader(folders, recordings, removals.key)
     tombstones = Tombstones(reader, folders.journals.parent / RETENTION, report)
     keys = _Keys(recordings, report)
     known: set[str] = set()

@@ -19,7 +19,8 @@ from support.installation import Installation
 
 from gatebook.cli import checkup
 from gatebook.cli.certificates import make_certificates
-from gatebook.cli.checkup import Check, Verdict, check_installation
+from gatebook.cli.checkup import check_installation
+from gatebook.cli.verdicts import Check, Verdict
 from gatebook.model.errors import OperatorFault
 
 

@@ -70,3 +70,11 @@ def test_a_port_that_is_taken_is_the_operators_to_change() -> None:
             serve_metrics(lambda: COUNTS, "127.0.0.1", port),
         ):
             pass
+
+
+def test_a_gate_that_refuses_without_witnesses_tells_their_age() -> None:
+    port = free_port()
+    with serve_metrics(lambda: COUNTS | {"witnessed_age_s": 3, "halted": 1}, "127.0.0.1", port):
+        told = page(port)
+    assert "gatebook_witnessed_age_seconds 3.0" in told
+    assert "gatebook_refusing_unwitnessed 1.0" in told

@@ -20,6 +20,7 @@ _SQLSTATES: Final = {
     "authn.throttled": "53300",
     "admit.denied": "28000",
     "evidence.failed": "58030",
+    "evidence.unwitnessed": "58030",
     "gate.ended": "57P01",
     "upstream.failed": "08001",
 }
