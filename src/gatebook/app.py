@@ -34,6 +34,7 @@ from gatebook.serve.fetch import fetch_keys
 from gatebook.serve.follow import follow
 from gatebook.serve.fresh import now
 from gatebook.serve.gateway import Gateway
+from gatebook.serve.indexer import IndexerProcess
 from gatebook.serve.inquiry import explain, test_policies, test_target
 from gatebook.serve.keys import KeysMissed, KeysRead, TokenKeys, describe
 from gatebook.serve.logs import configure_logs
@@ -162,6 +163,9 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
     notary = NotaryProcess(settings.path, partial(_report, parts.journal, settings.gate.name))
     if settings.ledger.notary == "serve":
         helpers.append(loop.create_task(notary.run()))
+    indexer = IndexerProcess(settings.path)
+    if settings.index.follow == "serve":
+        helpers.append(loop.create_task(indexer.run()))
     with serve_metrics(carrier.metrics, settings.gate.metrics_host, settings.gate.metrics_port):
         opened(port)
         if beside is not None:
@@ -171,6 +175,7 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         cause = ends[done.pop()]
         await gateway.stop(cause)
         await notary.stop()
+        await indexer.stop()
     for task in (*helpers, *ends):
         task.cancel()
     remove_pid(settings.gate.data)

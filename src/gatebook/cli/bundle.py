@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import click
 
 from gatebook import __version__
 from gatebook.cli.common import config_option, folders_of, load, now, opened_journal, operator, recordings_of, stamp
+from gatebook.cli.moments import Moment
 from gatebook.cli.output import say
 from gatebook.config import Settings
 from gatebook.evidence import builders
@@ -27,20 +28,6 @@ PASS_S = 0.1
 SETTLE_TIMES, SETTLE_S = 3, 1.0  # a recording is sealed just behind the end of its session
 
 
-class _Moment(click.ParamType[datetime]):
-    """A moment by RFC 3339, or a date; without a zone it is UTC."""
-
-    name = "TIME"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the aware moment; click's usage error if it is none."""
-        try:
-            moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{quoted(str(value))} is no time such as 2026-11-25T14:00Z", param, ctx)
-        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
 @click.group("bundle")
 def command() -> None:
     """Bundles: a part of the book for an auditor, with its proof."""
@@ -51,8 +38,8 @@ def command() -> None:
 @click.option("--session", "sessions", multiple=True, help="This session; may be given again.")
 @click.option("--agent", default="", help="Sessions and logins of this agent.")
 @click.option("--target", default="", help="Sessions and logins at this target.")
-@click.option("--from", "begin", type=_Moment(), help="What was alive or happened at or after this time.")
-@click.option("--to", "end", type=_Moment(), help="What began or happened before this time.")
+@click.option("--from", "begin", type=Moment(), help="What was alive or happened at or after this time.")
+@click.option("--to", "end", type=Moment(), help="What began or happened before this time.")
 @click.option(
     "--purpose", required=True, help="Why it is handed out; it is entered into the book and told in the bundle."
 )

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import select
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +12,7 @@ import click
 
 from gatebook.cli.common import config_option, folders_of, load, now
 from gatebook.cli.output import print_error, say
+from gatebook.cli.stopping import Stop
 from gatebook.config import Settings
 from gatebook.model.errors import OperatorFault
 
@@ -49,7 +47,7 @@ def command(*, until_input_ends: bool, config: Path) -> None:
             origin=settings.ledger_origin,
             seed=secrets.token_bytes(SEED_BYTES),
             now=now,
-            wait=_Stop(until_input_ends=until_input_ends).wait,
+            wait=Stop(until_input_ends=until_input_ends).wait,
             opened=opened,
             witnesses=_witnesses(settings),
             tell=say,
@@ -75,22 +73,3 @@ def _witnesses(settings: Settings) -> Witnesses:
 
     made = [Witness(one.name, CosignerKey.parse(one.key), HttpAsk(one.url)) for one in ledger.witnesses]
     return Witnesses(made, ledger.witness_quorum, read_seen(settings.notary_path))
-
-
-class _Stop:
-    """Waits for a signal, or for the end of standard input."""
-
-    def __init__(self, *, until_input_ends: bool) -> None:
-        self._watched, told = os.pipe()
-        os.set_blocking(told, False)
-        signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: None)
-        self._input = [sys.stdin.fileno()] if until_input_ends else []
-
-    def wait(self, seconds: float) -> str:
-        """Wait; return why to stop, or nothing."""
-        ready, _, _ = select.select([self._watched, *self._input], [], [], seconds)
-        if self._watched in ready:
-            return "told to stop"
-        return "the gate is gone" if ready and not os.read(ready[0], 4096) else ""

@@ -43,6 +43,7 @@ FIXED: Final[Mapping[str, frozenset[str]]] = {
         }
     ),
     "ledger": frozenset({"origin", "notary", "witness_quorum", "witnesses"}),
+    "index": frozenset({"follow"}),
     "evidence": frozenset({"recording_key", "segment_bytes", "queue_bytes"}),
     "limits": frozenset({"decision_ms"}),
 }

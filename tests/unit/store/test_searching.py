@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers come out of the ledger: what an index says beside it, or leaves out, is noticed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.evidence import NOW, canonical
+from support.search import ORDERS, SmallBook, login, operation, outcome, refused
+
+from gatebook.evidence.faults import EvidenceFault
+from gatebook.evidence.object_pattern import ObjectPattern
+from gatebook.evidence.search import Question, posting_of, terms_of
+from gatebook.store.index import IndexFault
+from gatebook.store.searching import Answer, search
+from gatebook.vault.ledger import LedgerFolder
+
+CUSTOMERS = "Relation:shop.db.public.customers"
+TOUCHED = Question(object=ObjectPattern.parse("orders"))
+LEAVES = [
+    login("helper", session="s_1"),
+    operation(1, ("select", ORDERS), seconds=1),
+    operation(2, ("select", CUSTOMERS), shape="SELECT * FROM customers", seconds=2),
+    outcome(2, rows=7, seconds=3),
+    outcome(1, rows=3, seconds=4),
+    refused(3, ("delete", ORDERS), shape="DELETE FROM orders", seconds=5),
+    operation(4, ("select", ORDERS), agent="other", session="s_2", seconds=6),
+    outcome(4, rows=1, session="s_2", seconds=7),
+    outcome(4, rows=2, session="s_2", seconds=8, execution=2),
+]
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> SmallBook:
+    book = SmallBook(tmp_path / "book", LEAVES)
+    book.catch_up()
+    return book
+
+
+def ask(book: SmallBook, question: Question, last: int = 100, *, prove: bool = False) -> Answer:
+    return search(book.index, book.ledger, question, last, prove=prove)
+
+
+def entries(answer: Answer) -> list[tuple[int, ...]]:
+    return [(hit.index, *(index for index, _ in hit.outcomes)) for hit in answer.hits]
+
+
+@pytest.mark.parametrize("prove", [False, True])
+def test_tells_hits_oldest_first_each_with_what_came_of_it(book: SmallBook, *, prove: bool) -> None:
+    answer = ask(book, TOUCHED, prove=prove)
+    assert entries(answer) == [(1, 4), (5,), (6, 7, 8)]
+    assert (answer.more, answer.unclear, answer.proved) == (False, 0, prove)
+    assert answer.hits[0].leaf["operation"] == "s_1.1"
+    assert answer.hits[0].outcomes[0][1]["effect"] == {
+        "status": "done",
+        "tag": "SELECT 3",
+        "rows": 3,
+        "bytes": 9,
+        "duration_us": 1000,
+    }
+
+
+@pytest.mark.parametrize("prove", [False, True])
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        (Question(agent="helper"), [(0,), (1, 4), (2, 3), (5,)]),
+        (Question(session="s_2"), [(6, 7, 8)]),
+        (Question(decision="refuse", shape="from orders"), [(5,)]),
+        (Question(begin=NOW + timedelta(seconds=2), end=NOW + timedelta(seconds=6)), [(2, 3), (5,)]),
+        (Question(object=ObjectPattern.parse("payments")), []),
+        (Question(object=ObjectPattern.parse("orders"), action="delete"), [(5,)]),
+    ],
+)
+def test_answers_questions(book: SmallBook, question: Question, found: list[tuple[int, ...]], *, prove: bool) -> None:
+    assert entries(ask(book, question, prove=prove)) == found
+
+
+@pytest.mark.parametrize("prove", [False, True])
+def test_tells_the_newest_and_that_there_are_more(book: SmallBook, *, prove: bool) -> None:
+    answer = ask(book, TOUCHED, 2, prove=prove)
+    assert (entries(answer), answer.more) == ([(5,), (6, 7, 8)], True)
+    assert not ask(book, TOUCHED, 3, prove=prove).more
+
+
+def test_finds_beyond_one_page_of_candidates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatebook.store.searching.PAGE", 7)
+    book = SmallBook(tmp_path / "book", [operation(number, seconds=number) for number in range(600)])
+    book.catch_up()
+    question = Question(begin=NOW + timedelta(seconds=100), end=NOW + timedelta(seconds=120))
+    assert [hit.index for hit in ask(book, question, prove=True).hits] == list(range(100, 120))
+
+
+def test_counts_what_may_answer_too(tmp_path: Path) -> None:
+    opaque = operation(1, ("opaque", "Database:shop.db"), action={"opaque": "too long"})
+    book = SmallBook(tmp_path / "book", [opaque, operation(2, ("select", ORDERS), action={"accesses_more": 9})])
+    book.catch_up()
+    assert ask(book, Question(object=ObjectPattern.parse("payments"))).unclear == 2
+    assert ask(book, Question(object=ObjectPattern.parse("payments"), agent="nobody")).unclear == 0
+    assert entries(ask(book, Question(unclear=True))) == [(0,), (1,)]
+
+
+def test_looks_at_what_is_indexed_and_no_further(book: SmallBook) -> None:
+    book.grow(operation(5, ("select", ORDERS)))
+    answer = ask(book, TOUCHED, prove=True)
+    assert (len(answer.hits), answer.cursor.size, book.ledger.checkpoint.size) == (3, 9, 10)
+
+
+# ── an index that lies ──────────────────────────────────────────────────────────────────────────
+
+
+def lie(book: SmallBook, change: Callable[[sqlite3.Connection], object]) -> None:
+    with sqlite3.connect(book.folder / "index.db") as connection:
+        change(connection)
+    connection.close()
+
+
+def put(entry: int, data: bytes) -> Callable[[sqlite3.Connection], object]:
+    """Say that an entry is another."""
+    row = (entry, " ".join(posting_of(0, data).terms))
+    return lambda connection: connection.execute("INSERT INTO entry (rowid, term) VALUES (?, ?)", row)
+
+
+@pytest.mark.parametrize("entry", [2, 4])
+def test_a_hit_that_the_ledger_does_not_have_is_noticed(book: SmallBook, entry: int) -> None:
+    lie(book, put(entry, LEAVES[1]))
+    with pytest.raises(IndexFault, match="say different things") as raised:
+        ask(book, Question(object=ObjectPattern.parse("orders"), action="select", agent="helper"))
+    assert "gatebook index rebuild" in raised.value.hint
+
+
+@pytest.mark.parametrize("entry", [9, 1000, -1])
+def test_what_is_beyond_the_ledger_is_not_looked_at(book: SmallBook, entry: int) -> None:
+    lie(book, put(entry, LEAVES[1]))
+    assert entries(ask(book, TOUCHED)) == [(1, 4), (5,), (6, 7, 8)]
+
+
+def put_outcome(book: SmallBook, entry: int) -> Question:
+    """Say that an entry is an outcome of the one operation that the question finds."""
+    ours = posting_of(0, LEAVES[3]).outcome_of
+    lie(book, lambda connection: connection.execute("INSERT INTO outcome VALUES (?, ?)", (ours, entry)))
+    return Question(object=ObjectPattern.parse("customers"))
+
+
+@pytest.mark.parametrize("entry", [5, 0, 100])
+def test_an_outcome_that_is_none_is_noticed(book: SmallBook, entry: int) -> None:
+    question = put_outcome(book, entry)
+    with pytest.raises(IndexFault, match="say different things"):
+        ask(book, question)
+
+
+def test_an_outcome_of_an_operation_with_the_same_number_is_not_told(book: SmallBook) -> None:
+    assert entries(ask(book, put_outcome(book, 4), prove=True)) == [(2, 3)]
+
+
+def test_what_is_left_out_is_found_by_reading_all(tmp_path: Path) -> None:
+    book = SmallBook(tmp_path / "book", LEAVES)
+    others = [*LEAVES[:5], refused(3, ("delete", CUSTOMERS), shape="DELETE FROM customers", seconds=5), *LEAVES[6:]]
+    postings = [posting_of(index, data) for index, data in enumerate(others)]
+    signed = book.ledger.checkpoint
+    before = book.index.cursor()
+    after = type(before)(before.key, signed.size, signed.root, 1)
+    book.index.extend(before, postings, after)
+    assert entries(ask(book, TOUCHED)) == [(1, 4), (6, 7, 8)]
+    with pytest.raises(IndexFault, match="entry 5 of the ledger"):
+        ask(book, TOUCHED, prove=True)
+
+
+def test_an_outcome_that_is_left_out_is_found_by_reading_all(book: SmallBook) -> None:
+    lie(book, lambda connection: connection.execute("DELETE FROM outcome WHERE entry = 8"))
+    assert entries(ask(book, TOUCHED))[-1] == (6, 7)
+    with pytest.raises(IndexFault, match="entry 8 of the ledger"):
+        ask(book, TOUCHED, prove=True)
+
+
+def test_an_index_of_another_ledger_gives_no_answer(book: SmallBook) -> None:
+    book.entries = [operation(9, ("select", CUSTOMERS)), *LEAVES]
+    with pytest.raises(IndexFault, match="not of this ledger"):
+        ask(book, TOUCHED)
+
+
+# ── a ledger that was changed ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("prove", [False, True])
+def test_a_hit_that_was_changed_in_the_ledger_is_not_told(book: SmallBook, *, prove: bool) -> None:
+    stored = book.ledger.stored
+    assert isinstance(stored, LedgerFolder)
+    (bundle,) = (path for path in (stored.path / "tile" / "entries").rglob("*") if path.is_file())
+    data = bundle.read_bytes()
+    changed = data.replace(
+        b'"agent":{"iss":"gatebook:gate","sub":"other"}', b'"agent":{"iss":"gatebook:gate","sub":"nobod"}'
+    )
+    assert changed != data
+    bundle.write_bytes(changed)
+    with pytest.raises(EvidenceFault) as raised:
+        ask(book, TOUCHED, prove=prove)
+    assert raised.value.finding == "ledger_inclusion"
+
+
+def test_a_collision_of_terms_is_no_lie(book: SmallBook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatebook.store.searching.terms_of", lambda _: terms_of(Question().facets()))
+    assert entries(ask(book, Question(object=ObjectPattern.parse("customers")))) == [(2, 3)]
+
+
+def test_a_leaf_that_is_not_canonical_is_told_as_such(tmp_path: Path) -> None:
+    book = SmallBook(tmp_path / "book", [canonical({"event": "operation.intent", "time": "noon"}), b"{ }"])
+    book.catch_up()
+    with pytest.raises(EvidenceFault) as raised:
+        ask(book, Question())
+    assert raised.value.finding == "entry_malformed"
