@@ -90,7 +90,10 @@ def test_hashes_the_content_as_it_is_on_disk() -> None:
         (
             GATE + "[zzz]\n",
             "gatebook.toml:12: `zzz` is not a setting",
-            "known: `gate`, `evidence`, `ledger`, `index`, `policy`, `limits`, `target`, `issuer`, `certificate_authority`",
+            (
+                "known: `gate`, `evidence`, `ledger`, `index`, `policy`, `limits`, `target`, `issuer`, "
+                "`certificate_authority`"
+            ),
         ),
         (
             GATE + TARGET.replace("account", "acount"),
