@@ -93,10 +93,17 @@ def follow(*, until_input_ends: bool, config: Path) -> None:
     """
     settings, stop = load(config), Stop(until_input_ends=until_input_ends)
     os.nice(NICE)
-    told, pause_s = "", PASS_S
+    told, pause_s, seen = "", PASS_S, b""
     while not stop.wait(pause_s):
         try:
-            fault, pause_s = "", 0.0 if _follow_once(settings) else PASS_S
+            fault, pause_s = "", PASS_S
+            note = _read_note(settings)
+            if note == seen and settings.index_path.exists():
+                continue
+            if note and _follow_once(settings):
+                pause_s = 0.0
+            else:
+                seen = note
         except (OperatorFault, OSError) as caught:
             fault, pause_s = _words(caught), PAUSE_S
         if fault and fault != told:
@@ -116,16 +123,22 @@ def behind_object(missing: Behind) -> Leaf:
     return {"entries": missing.entries, "seconds": round(missing.seconds)}
 
 
+def _read_note(settings: Settings) -> bytes:
+    """Return the newest checkpoint as it is; nothing where there is none yet."""
+    try:
+        return (settings.ledger_path / "checkpoint").read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
 def _follow_once(settings: Settings) -> bool:
-    """Take up what is new; whether there is more. A ledger that is not there yet is nothing new."""
+    """Take up what is new; whether there is more."""
     from gatebook.cli.indexed import open_ledger, take_up  # noqa: PLC0415  cryptography, only here
 
-    if not (settings.ledger_path / "checkpoint").exists():
-        return False
     ledger = open_ledger(settings)
     reached: list[int] = [ledger.checkpoint.size]
-    take_up(settings.index_path, ledger, SLICE_S, LOCK_WAIT_S, lambda cursor: reached.append(cursor.size))
-    return reached[-1] < ledger.checkpoint.size
+    is_done = take_up(settings.index_path, ledger, SLICE_S, LOCK_WAIT_S, lambda cursor: reached.append(cursor.size))
+    return not is_done or reached[-1] < ledger.checkpoint.size
 
 
 def _take_up_all(settings: Settings, *, anew: bool) -> None:

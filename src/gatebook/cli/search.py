@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CATCH_UP_S = 2.0  # what little is missing is taken up before an answer; more is told
 LOCK_WAIT_S = 0.5  # another process takes it up meanwhile
 MAX_WHAT = 100  # characters in a table
-MAX_LAST = 100_000
+MAX_LAST = 10_000  # LIMIT: held in memory, decoded: some 10 KB each
 _COMMON = frozenset({"event", "time", "v", "writer", "session", "seq", "identity", "source", "where"})
 
 
@@ -98,11 +98,14 @@ def command(
 
 
 def _catch_up(settings: Settings, ledger: Ledger) -> None:
-    """Take up what little is missing, if this user may: what is missing afterwards is told."""
+    """Take up what little is missing, if this user and the disk let: what is missing afterwards is told."""
     from gatebook.cli.indexed import take_up  # noqa: PLC0415  cryptography, only here
+    from gatebook.store.index import IndexFault  # noqa: PLC0415  as above
 
     try:
         take_up(settings.index_path, ledger, CATCH_UP_S, LOCK_WAIT_S)
+    except IndexFault as fault:
+        say(f"warning: {fault.message}")  # what is indexed may do all the same; if not, that is told now
     except OSError:
         return  # best effort: an auditor may only read
 

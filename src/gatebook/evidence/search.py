@@ -30,6 +30,7 @@ _WORD = re.compile(r"\w+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EVERY: Facet = ("entry", "")
 _UNREADABLE = frozenset({_EVERY, ("unclear", "object"), ("unclear", "shape")})
+_OF_OBJECTS = frozenset({"object", "inside", "kind", "action"})
 _RESULTS = {"accepted": "allow", "refused": "refuse"}
 
 
@@ -71,6 +72,8 @@ class Question:
         facets = {(name, str(value)) for name in named if (value := getattr(self, name))}
         if self.object is not None:
             facets.add(_object_facet(self.object.inside, self.object.name, self.action.casefold()))
+            if self.object.kind:
+                facets.add(_kind_facet(self.object.kind, self.action.casefold()))
         elif self.action:
             facets.add(("action", self.action.casefold()))
         facets |= {("word", word) for word in _words(self.shape)}
@@ -83,7 +86,7 @@ class Question:
         unclear = "object" if self.object or self.action else "shape" if self.shape else ""
         if not unclear or self.unclear:
             return frozenset()
-        kept = {facet for facet in self.facets() if facet[0] not in {"object", "inside", "action", "word"}}
+        kept = {facet for facet in self.facets() if facet[0] not in _OF_OBJECTS | {"word"}}
         return frozenset(kept | {("unclear", unclear)})
 
     def is_within(self, at: datetime) -> bool:
@@ -91,14 +94,16 @@ class Question:
         return (self.begin is None or at >= self.begin) and (self.end is None or at < self.end)
 
     def matches(self, leaf: Leaf) -> bool:
-        """Whether a leaf answers. EntryFault if its time has not its form."""
-        if not self.facets() <= facets_of(leaf) or not self.is_within(parse_time(str(leaf.get("time")))):
+        """Whether a leaf answers. EntryFault if a time is asked for, and the leaf's has not its form."""
+        if not self.facets() <= facets_of(leaf):
+            return False
+        if (self.begin or self.end) and not self.is_within(parse_time(str(leaf.get("time")))):
             return False
         asked = self.object
         if asked is None or not asked.kind:
             return True
         return any(
-            names_of(access)[0] == asked.kind and self.facets() & set(_access(action, access))
+            {one for one in self.facets() if one[0] in _OF_OBJECTS} <= set(_access(action, access))
             for action, access in _accesses(_part(leaf, "action"))
         )
 
@@ -116,15 +121,20 @@ class Posting:
 def posting_of(index: int, data: bytes) -> Posting:
     """Return what an index keeps of entry `index`. One that cannot be read is found by every question of contents."""
     leaf = read_quickly(data)
-    if leaf is None:
-        return Posting(index, terms_of(_UNREADABLE), None)
     try:
-        at_us = micros(parse_time(str(leaf.get("time"))))
+        at_us = micros(parse_time(str((leaf or {}).get("time"))))
     except EntryFault:
         at_us = None
-    if leaf.get("event") == OUTCOME:
-        return Posting(index, (), at_us, operation_key(_text(leaf, "operation")))
-    return Posting(index, terms_of(facets_of(leaf)), at_us)
+    is_outcome = leaf is not None and leaf.get("event") == OUTCOME
+    key = operation_key(_text(leaf, "operation")) if leaf is not None and is_outcome else None
+    return Posting(index, posting_terms(leaf), at_us, key)
+
+
+def posting_terms(leaf: Leaf | None) -> tuple[str, ...]:
+    """Return the terms of a leaf as `read_quickly` gives it: none of an outcome, which is found by its operation."""
+    if not leaf:
+        return terms_of(_UNREADABLE)
+    return () if leaf.get("event") == OUTCOME else terms_of(facets_of(leaf))
 
 
 def read_quickly(data: bytes) -> Leaf | None:
@@ -133,7 +143,7 @@ def read_quickly(data: bytes) -> Leaf | None:
         leaf = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError):
         return None
-    return leaf if isinstance(leaf, dict) else None
+    return leaf if isinstance(leaf, dict) and leaf else None
 
 
 def terms_of(facets: Iterable[Facet]) -> tuple[str, ...]:
@@ -200,10 +210,12 @@ def _accesses(action: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=4096)
 def _access(action: str, access: str) -> tuple[Facet, ...]:
-    _, names, containers = names_of(access)
+    kind, names, containers = names_of(access)
     done = action.casefold()
     return (
         ("action", done),
+        _kind_facet(kind, ""),
+        _kind_facet(kind, done),
         *(
             _object_facet(inside, name, asked)
             for inside, found in ((False, names), (True, containers))
@@ -215,6 +227,10 @@ def _access(action: str, access: str) -> tuple[Facet, ...]:
 
 def _object_facet(inside: bool, name: str, action: str) -> Facet:  # noqa: FBT001  private, and used in a loop
     return ("inside" if inside else "object", f"{action} {name}")
+
+
+def _kind_facet(kind: str, action: str) -> Facet:
+    return ("kind", f"{action} {kind}")
 
 
 def _who(leaf: Mapping[str, Value]) -> Iterator[Facet]:

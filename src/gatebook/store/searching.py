@@ -11,15 +11,15 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gatebook.evidence.entry import EntryFault, Leaf, decode_leaf
+from gatebook.evidence.entry import EntryFault, Leaf, decode_leaf, parse_time
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.search import (
     OUTCOME,
     Facet,
     Question,
-    facets_of,
     micros,
     operation_key,
+    posting_terms,
     read_quickly,
     terms_of,
 )
@@ -75,13 +75,25 @@ class _Reader:
             self._tiles[place] = self.ledger.stored.read(level, index, width)
         return self._tiles[place]
 
+    def peek(self, index: int) -> Leaf:
+        """Return what is said to be a leaf: enough to pass over it."""
+        return read_quickly(self._bundle(index // TILE_WIDTH)[index % TILE_WIDTH]) or {}
+
     def entry(self, index: int) -> Leaf:
         """Return a leaf. EvidenceFault if it is not in the tree that was signed, or no leaf."""
         signed = self.ledger.checkpoint
         data = self._bundle(index // TILE_WIDTH)[index % TILE_WIDTH]
         proof = inclusion_proof(self, index, signed.size)
         verify_inclusion(leaf_hash(data), index, signed.size, proof, signed.root)
-        return decode_leaf(data)
+        try:
+            leaf = decode_leaf(data)
+            parse_time(str(leaf.get("time")))
+        except EntryFault as fault:
+            words = f"entry {index:,} of the ledger is malformed: {fault.message}"
+            raise EvidenceFault(
+                fault.finding, words, "see `gatebook ledger verify`; ask for a time without it"
+            ) from fault
+        return leaf
 
     def _bundle(self, number: int) -> list[bytes]:
         if number not in self._bundles:
@@ -119,10 +131,10 @@ def _find(index: Index, reader: _Reader, question: Question, cursor: Cursor, mos
     while len(found) < most:
         page = index.find(terms, _span(question, cursor, below), PAGE)
         for one in page:
-            leaf = _read(reader, one, cursor, below, facets)
+            _check(reader, one, min(below, cursor.size), facets)
             below = one
-            if question.matches(leaf):
-                found.append((one, leaf))
+            if _answers(question, reader.peek(one)):
+                found.append((one, reader.entry(one)))
                 if len(found) == most:
                     break
         if len(page) < PAGE:
@@ -130,15 +142,14 @@ def _find(index: Index, reader: _Reader, question: Question, cursor: Cursor, mos
     return found
 
 
-def _read(reader: _Reader, one: int, cursor: Cursor, below: int, facets: frozenset[Facet]) -> Leaf:
-    """Return the entry at a place that the index names. IndexFault if it is not what the index says."""
-    if not 0 <= one < min(below, cursor.size):
+def _check(reader: _Reader, one: int, below: int, facets: frozenset[Facet]) -> None:
+    """Raise IndexFault if an entry that the index names is not what it says."""
+    if not 0 <= one < below:
         raise _differs(one)
-    leaf = reader.entry(one)
-    # By terms, as two facets may share one; then the index is right, and the leaf does not answer.
-    if not set(terms_of(facets)) <= set(terms_of(facets_of(leaf))) or leaf.get("event") == OUTCOME:
+    leaf = reader.peek(one)
+    # By terms, as two facets may share one: then the index is right, and the leaf does not answer.
+    if not set(terms_of(facets)) <= set(posting_terms(leaf or None)):
         raise _differs(one)
-    return leaf
 
 
 def _outcomes(index: Index, reader: _Reader, one: int, leaf: Leaf, cursor: Cursor) -> tuple[tuple[int, Leaf], ...]:

@@ -152,7 +152,7 @@ def open_index(path: Path, *, key: str = "", write: bool = True) -> SqliteIndex:
         if write:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(
-            f"file:{_quoted(path)}?mode={'rw' if write else 'ro'}",
+            f"file:{_quoted(path)}?{'mode=rw' if write else _read_only(path)}",
             uri=True,
             timeout=BUSY_TIMEOUT_S,
             isolation_level=None,
@@ -209,6 +209,12 @@ def _times(postings: Sequence[Posting]) -> list[tuple[int, int, int]]:
         if one.at_us is not None:
             times.setdefault(one.index // TILE_WIDTH, []).append(one.at_us)
     return [(bundle, min(found), max(found)) for bundle, found in times.items()]
+
+
+def _read_only(path: Path) -> str:
+    """Say how to open a file that is only read: where its folder may not be written, nobody else extends it either."""
+    is_still = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
+    return "immutable=1" if is_still else "mode=ro"
 
 
 def _quoted(path: Path) -> str:

@@ -10,6 +10,7 @@ from support.installation import Installation
 from support.notary import seal, write_entries
 from support.search import ORDERS, login, operation, outcome, refused
 
+from gatebook.store.index import IndexFault
 from gatebook.store.indexing import extending
 from gatebook.vault.journal import JournalWriter
 
@@ -144,6 +145,23 @@ def test_answers_who_may_only_read(book: Installation, monkeypatch: pytest.Monke
         patch.setattr("gatebook.store.indexing.os.open", denied)
         shown = book.run("search", "--object", "orders", "--json").json
     assert (len(shown["hits"]), shown["behind"]["entries"]) == (2, 1)
+
+
+def test_answers_out_of_what_is_indexed_where_the_disk_is_full(
+    book: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book.run("index", "update")
+    write(book, operation(4, ("select", ORDERS)))
+
+    def full(*_: object) -> None:
+        raise IndexFault("the index cannot be used: database or disk is full")
+
+    monkeypatch.setattr("gatebook.store.sqlite_index.SqliteIndex.extend", full)
+    told = book.run("search", "--object", "orders")
+    assert told.status == 0
+    assert len(told.out.splitlines()) == 3
+    assert told.err.startswith("warning: the index cannot be used: database or disk is full\n")
+    assert "behind the ledger: 1 entries" in told.err
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from support.search import ORDERS, SmallBook, login, operation, outcome, refused
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.object_pattern import ObjectPattern
 from gatebook.evidence.search import Question, posting_of, terms_of
-from gatebook.store.index import IndexFault
+from gatebook.store.index import IndexFault, Span
 from gatebook.store.searching import Answer, search
 from gatebook.vault.ledger import LedgerFolder
 
@@ -207,9 +207,24 @@ def test_a_collision_of_terms_is_no_lie(book: SmallBook, monkeypatch: pytest.Mon
     assert entries(ask(book, Question(object=ObjectPattern.parse("customers")))) == [(2, 3)]
 
 
-def test_a_leaf_that_is_not_canonical_is_told_as_such(tmp_path: Path) -> None:
-    book = SmallBook(tmp_path / "book", [canonical({"event": "operation.intent", "time": "noon"}), b"{ }"])
+@pytest.mark.parametrize("data", [b"{ }", b"no leaf", canonical({"event": "operation.intent", "time": "noon"})])
+def test_a_leaf_that_is_malformed_is_told_as_such_and_can_be_passed_by(tmp_path: Path, data: bytes) -> None:
+    book = SmallBook(tmp_path / "book", [data, LEAVES[1]])
     book.catch_up()
-    with pytest.raises(EvidenceFault) as raised:
+    with pytest.raises(EvidenceFault, match="entry 0 of the ledger is malformed") as raised:
         ask(book, Question())
     assert raised.value.finding == "entry_malformed"
+    assert entries(ask(book, Question(begin=NOW), prove=True)) == [(1,)]
+    assert ask(book, TOUCHED).unclear == 1
+
+
+def test_a_kind_of_object_does_not_have_all_others_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = operation(0, ("execute", "Function:shop.db.public.orders"), shape="SELECT orders()")
+    book = SmallBook(tmp_path / "book", [called, *(operation(number, ("select", ORDERS)) for number in range(1, 600))])
+    book.catch_up()
+    monkeypatch.setattr("gatebook.store.searching.PAGE", 1)
+    for words, action in (("function:orders", ""), ("Function:public.*", "execute")):
+        question = Question(object=ObjectPattern.parse(words), action=action)
+        assert book.index.find(terms_of(question.facets()), Span(), 10) == [0]
+        assert entries(ask(book, question, prove=True)) == [(0,)]
+    assert entries(ask(book, Question(object=ObjectPattern.parse("function:orders"), action="select"))) == []

@@ -58,6 +58,14 @@ def test_survives_being_closed_and_is_read_by_those_who_may_not_write(path: Path
     index.close()
 
 
+def test_is_read_in_a_folder_that_may_not_be_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatebook.store.sqlite_index.os.access", lambda *_: False)
+    index = open_index(path, write=False)
+    assert index.find(["aa"], ALL, 1) == [1999]
+    assert [one.name for one in path.parent.iterdir()] == ["index.db"], "no file beside it was needed"
+    index.close()
+
+
 def test_is_not_made_where_only_a_reader_asks(tmp_path: Path) -> None:
     with pytest.raises(IndexFault, match="there is no index yet") as raised:
         open_index(tmp_path / "index.db", write=False)
