@@ -50,10 +50,10 @@ def measure_index(entries: int = ENTRIES) -> Figures:
     with tempfile.TemporaryDirectory(prefix="gbindex-", dir="/tmp") as folder:
         ledger = _make(Path(folder) / "ledger", entries)
         index = open_index(Path(folder) / "index.db", key=ledger.key)
-        began = time.monotonic()
+        began = time.process_time()
         for _ in catch_up(index, ledger):
             pass
-        yield "indexing", entries / (time.monotonic() - began), "entries/s"
+        yield "indexing, of a core's time", entries / (time.process_time() - began), "entries/s"
         yield "size", index.size_bytes() / entries, "bytes/entry"
         for name, question in _questions(entries).items():
             taken = []

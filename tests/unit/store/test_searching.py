@@ -126,7 +126,7 @@ def put(entry: int, data: bytes) -> Callable[[sqlite3.Connection], object]:
 
 
 @pytest.mark.parametrize("entry", [2, 4])
-def test_a_hit_that_the_ledger_does_not_have_is_noticed(book: SmallBook, entry: int) -> None:
+def test_au_15_a_hit_that_the_ledger_does_not_have_is_noticed(book: SmallBook, entry: int) -> None:
     lie(book, put(entry, LEAVES[1]))
     with pytest.raises(IndexFault, match="say different things") as raised:
         ask(book, Question(object=ObjectPattern.parse("orders"), action="select", agent="helper"))
@@ -157,7 +157,7 @@ def test_an_outcome_of_an_operation_with_the_same_number_is_not_told(book: Small
     assert entries(ask(book, put_outcome(book, 4), prove=True)) == [(2, 3)]
 
 
-def test_what_is_left_out_is_found_by_reading_all(tmp_path: Path) -> None:
+def test_au_15_what_is_left_out_is_found_by_reading_all(tmp_path: Path) -> None:
     book = SmallBook(tmp_path / "book", LEAVES)
     others = [*LEAVES[:5], refused(3, ("delete", CUSTOMERS), shape="DELETE FROM customers", seconds=5), *LEAVES[6:]]
     postings = [posting_of(index, data) for index, data in enumerate(others)]
@@ -177,7 +177,7 @@ def test_an_outcome_that_is_left_out_is_found_by_reading_all(book: SmallBook) ->
         ask(book, TOUCHED, prove=True)
 
 
-def test_an_index_of_another_ledger_gives_no_answer(book: SmallBook) -> None:
+def test_au_15_an_index_of_another_ledger_gives_no_answer(book: SmallBook) -> None:
     book.entries = [operation(9, ("select", CUSTOMERS)), *LEAVES]
     with pytest.raises(IndexFault, match="not of this ledger"):
         ask(book, TOUCHED)
