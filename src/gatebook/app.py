@@ -174,8 +174,7 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         cause = ends[done.pop()]
         await gateway.stop(cause)
-        await notary.stop()
-        await indexer.stop()
+        await asyncio.gather(notary.stop(), indexer.stop())
     for task in (*helpers, *ends):
         task.cancel()
     remove_pid(settings.gate.data)

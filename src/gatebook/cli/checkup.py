@@ -55,6 +55,7 @@ def check_installation(config: Path, *, offline: bool) -> list[Check]:
         _check_recording_key,
         _check_separation,
         _check_notary,
+        _check_index,
         _check_certificate,
         _check_authorities,
         _check_disk,
@@ -156,6 +157,22 @@ def _check_notary(settings: Settings) -> Iterator[Check]:
     else:
         yield Check("notary", Verdict.OK, "its key belongs to another OS user than the gate's data")
     yield Check("anchor", Verdict.WEAK, "no witness: keep `ledger.vkey`, and `checkpoint` now and then, elsewhere")
+
+
+def _check_index(settings: Settings) -> Iterator[Check]:
+    from gatebook.cli.indexed import open_ledger, opened_index  # noqa: PLC0415  cryptography, only here
+    from gatebook.store.indexing import check_same  # noqa: PLC0415  as above
+
+    if not settings.index_path.exists():
+        return
+    try:
+        with opened_index(settings.index_path) as index:
+            cursor = index.cursor()
+        check_same(cursor, open_ledger(settings))
+    except GatebookError as fault:  # it can be made anew: nothing is lost
+        yield Check("index", Verdict.WEAK, _words(fault))
+    else:
+        yield Check("index", Verdict.OK, f"{cursor.size:,} entries of the ledger can be searched")
 
 
 def _check_certificate(settings: Settings) -> Iterator[Check]:

@@ -149,7 +149,7 @@ class Account:
         elif session is not None and event == "operation.intent":
             session.running += 1
         elif session is not None and event == "operation.outcome":
-            session.running -= leaf.get("execution", 1) == 1
+            session.running -= session.running > 0 and leaf.get("execution", 1) == 1
         elif event in {"session.end", "session.lost"}:
             if name in self._recordings:
                 self._recordings[name] = True

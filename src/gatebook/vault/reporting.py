@@ -60,8 +60,10 @@ def account_for(folders: Folders, heartbeat_s: int, now: datetime, period: Perio
     book = _Reading(BookAccount(period), heartbeat_s)
     book.read_ledger(folders)  # first: what is sealed now is in the journals that are read afterwards
     living = {folder.name: writer_lives(folder) for folder in list_journals(folders.journals)}
-    for writer in living:
+    for writer, lived in living.items():
         book.read_journal(folders.journals / writer)
+        # Before or after: what is open in one that ends or starts meanwhile is no gap.
+        living[writer] = lived or writer_lives(folders.journals / writer)
     for writer in sorted(book.sealed.keys() - living.keys()):
         words = "the ledger has entries of it, but the journal is gone"
         book.account.report.add([Finding("journal_missing", writer, words)])

@@ -174,3 +174,8 @@ def test_a_session_that_began_behind_the_period_is_not_its_gap() -> None:
     later = account(*leaves, period=Period(NOW + timedelta(seconds=60), None))
     assert ("session_without_end", False) in found(later)
     assert "sessions without end" not in told(account(*leaves, period=early))
+
+
+def test_outcomes_without_intents_do_not_count_against_others() -> None:
+    made = account(GATE_START, start(), outcome(1, 1), outcome(2, 2), intent(3, 3), lives=True)
+    assert told(made)["operations open"] == 1

@@ -111,6 +111,16 @@ def test_what_is_open_is_no_gap_while_the_gate_lives(tmp_path: Path) -> None:
     ]
 
 
+def test_a_gate_that_starts_while_it_is_read_is_no_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, [GATE_START, *session("s_1")[:2]])
+    answers = iter([True, False])  # it lives when it is first looked at, and has ended when its journal was read
+    monkeypatch.setattr("gatebook.vault.reporting.writer_lives", lambda _: next(answers, False))
+    assert found(report(tmp_path)) == []
+    answers = iter([False, True])
+    assert found(report(tmp_path)) == []
+    assert found(report(tmp_path)) != []
+
+
 def test_many_segments_are_one_account(tmp_path: Path) -> None:
     leaves = [GATE_START, *(one for number in range(100) for one in session(f"s_{number}")), GATE_STOP]
     write(tmp_path, leaves[:300], segment_bytes=1 << 16)
