@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions answered: the index says where to look, and only what the ledger says there is told.
 
-Each hit is read from the ledger, shown to be in the tree that the notary signed, and compared with the question and
-with what the index says of it. So an index can at worst leave something out; `prove` reads the whole ledger for that.
+Each entry that the index names is read from the ledger, shown to be in the tree that the notary signed, and compared
+with the question and with what the index says of it. So an index can at worst leave something out; `prove` reads the
+whole ledger for that.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from gatebook.evidence.search import (
     read_quickly,
     terms_of,
 )
-from gatebook.evidence.tree import TILE_WIDTH, Frontier, inclusion_proof, leaf_hash, verify_inclusion
+from gatebook.evidence.tree import HASH_BYTES, TILE_WIDTH, Frontier, inclusion_proof, leaf_hash, verify_inclusion
 from gatebook.store.index import REBUILD, Cursor, Index, IndexFault, Span
 from gatebook.store.indexing import Ledger, check_same, read_bundle
 
@@ -76,31 +77,42 @@ class _Reader:
         return self._tiles[place]
 
     def peek(self, index: int) -> Leaf:
-        """Return what is said to be a leaf: enough to pass over it."""
+        """Return what is said to be a leaf, nothing if it is none. EvidenceFault if it was not signed."""
         return read_quickly(self._bundle(index // TILE_WIDTH)[index % TILE_WIDTH]) or {}
 
     def entry(self, index: int) -> Leaf:
-        """Return a leaf. EvidenceFault if it is not in the tree that was signed, or no leaf."""
-        signed = self.ledger.checkpoint
-        data = self._bundle(index // TILE_WIDTH)[index % TILE_WIDTH]
-        proof = inclusion_proof(self, index, signed.size)
-        verify_inclusion(leaf_hash(data), index, signed.size, proof, signed.root)
+        """Return a leaf. EvidenceFault if it was not signed, or is no leaf."""
         try:
-            leaf = decode_leaf(data)
+            leaf = decode_leaf(self._bundle(index // TILE_WIDTH)[index % TILE_WIDTH])
             parse_time(str(leaf.get("time")))
         except EntryFault as fault:
             words = f"entry {index:,} of the ledger is malformed: {fault.message}"
-            raise EvidenceFault(
-                fault.finding, words, "see `gatebook ledger verify`; ask for a time without it"
-            ) from fault
+            hint = "see `gatebook ledger verify`; ask for a time without it"
+            raise EvidenceFault(fault.finding, words, hint) from fault
         return leaf
 
     def _bundle(self, number: int) -> list[bytes]:
         if number not in self._bundles:
             if len(self._bundles) >= KEPT_BUNDLES:
                 del self._bundles[next(iter(self._bundles))]
-            self._bundles[number] = read_bundle(self.ledger, number)
+            self._bundles[number] = self._read_signed(number)
         return self._bundles[number]
+
+    def _read_signed(self, number: int) -> list[bytes]:
+        """Return a bundle that is in the signed tree: its first entry is, and the proof of that holds all others.
+
+        Entries that do not answer are proved too: one that was changed so that it answers no more must not be missed.
+        """
+        signed, first = self.ledger.checkpoint, number * TILE_WIDTH
+        entries = read_bundle(self.ledger, number)
+        hashes = b"".join(map(leaf_hash, entries))
+        if hashes != self.read(0, number, len(entries)):
+            words = f"an entry from {first:,} to {first + len(entries) - 1:,} of the ledger is not what its hash says"
+            raise EvidenceFault("ledger_entry", words, "see `gatebook ledger verify`")
+        verify_inclusion(
+            hashes[:HASH_BYTES], first, signed.size, inclusion_proof(self, first, signed.size), signed.root
+        )
+        return entries
 
 
 def search(index: Index, ledger: Ledger, question: Question, last: int, *, prove: bool = False) -> Answer:

@@ -195,5 +195,5 @@ def test_a_changed_entry_is_not_told(book: Installation) -> None:
             path.write_bytes(path.read_bytes().replace(b'"sub":"helper"', b'"sub":"nobody"'))
     told = book.run("search", "--object", "orders")
     assert told.status == 1
-    assert "is not shown to be in the tree" in told.err
+    assert "of the ledger is not what its hash says" in told.err
     assert "nobody" not in told.out

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 from support.evidence import NOW, canonical
-from support.search import ORDERS, SmallBook, login, operation, outcome, refused
+from support.search import KEY, ORDERS, SmallBook, login, operation, outcome, refused
 
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.object_pattern import ObjectPattern
 from gatebook.evidence.search import Question, posting_of, terms_of
+from gatebook.evidence.tree import leaf_hash
 from gatebook.store.index import IndexFault, Span
+from gatebook.store.indexing import Ledger
 from gatebook.store.searching import Answer, search
 from gatebook.vault.ledger import LedgerFolder
 
@@ -186,19 +188,47 @@ def test_au_15_an_index_of_another_ledger_gives_no_answer(book: SmallBook) -> No
 # ── a ledger that was changed ───────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("prove", [False, True])
-def test_a_hit_that_was_changed_in_the_ledger_is_not_told(book: SmallBook, *, prove: bool) -> None:
+def change(book: SmallBook, old: bytes, new: bytes) -> LedgerFolder:
+    """Put other bytes of the same length into the one bundle there is."""
     stored = book.ledger.stored
     assert isinstance(stored, LedgerFolder)
     (bundle,) = (path for path in (stored.path / "tile" / "entries").rglob("*") if path.is_file())
     data = bundle.read_bytes()
-    changed = data.replace(
-        b'"agent":{"iss":"gatebook:gate","sub":"other"}', b'"agent":{"iss":"gatebook:gate","sub":"nobod"}'
-    )
-    assert changed != data
-    bundle.write_bytes(changed)
+    assert old in data
+    bundle.write_bytes(data.replace(old, new))
+    return stored
+
+
+AFTERWARDS = Question(begin=NOW + timedelta(seconds=6))
+
+
+@pytest.mark.parametrize("prove", [False, True])
+@pytest.mark.parametrize(
+    ("question", "old", "new"),
+    [
+        (TOUCHED, b'"sub":"other"', b'"sub":"nobod"'),
+        # one that is a hit no more, by its time alone
+        (AFTERWARDS, b'"time":"2026-01-01T12:00:06', b'"time":"2026-01-01T12:00:01'),
+    ],
+)
+def test_an_entry_that_was_changed_in_the_ledger_is_noticed(
+    book: SmallBook, question: Question, old: bytes, new: bytes, *, prove: bool
+) -> None:
+    assert entries(ask(book, AFTERWARDS, prove=prove)) == [(6, 7, 8)]
+    change(book, old, new)
     with pytest.raises(EvidenceFault) as raised:
-        ask(book, TOUCHED, prove=prove)
+        ask(book, question, prove=prove)
+    assert raised.value.finding == "ledger_entry"
+
+
+def test_a_tile_that_was_changed_with_its_entry_is_noticed(book: SmallBook) -> None:
+    old, new = b'"sub":"other"', b'"sub":"nobod"'
+    stored = change(book, old, new)
+    tile = stored.path / "tile/0/000.p/9"
+    changed = LEAVES[6].replace(old, new)
+    tile.write_bytes(tile.read_bytes().replace(leaf_hash(LEAVES[6]), leaf_hash(changed)))
+    with pytest.raises(EvidenceFault) as raised:
+        search(book.index, Ledger(stored, book.ledger.checkpoint, KEY), TOUCHED, 100)
     assert raised.value.finding == "ledger_inclusion"
 
 
