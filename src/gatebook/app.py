@@ -34,6 +34,7 @@ from gatebook.serve.fetch import fetch_keys
 from gatebook.serve.follow import follow
 from gatebook.serve.fresh import now
 from gatebook.serve.gateway import Gateway
+from gatebook.serve.indexer import IndexerProcess
 from gatebook.serve.inquiry import explain, test_policies, test_target
 from gatebook.serve.keys import KeysMissed, KeysRead, TokenKeys, describe
 from gatebook.serve.logs import configure_logs
@@ -166,9 +167,8 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         write_pid(settings.gate.data)
     if guard is not None:
         helpers.append(loop.create_task(guard.run()))
-    notary = NotaryProcess(settings.path, report)
-    if settings.ledger.notary == "serve":
-        helpers.append(loop.create_task(notary.run()))
+    children = _children(settings, report)
+    helpers += [loop.create_task(child.run()) for child in children]
     with serve_metrics(partial(_counters, carrier, guard), settings.gate.metrics_host, settings.gate.metrics_port):
         opened(port)
         if beside is not None:
@@ -177,12 +177,22 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         cause = ends[done.pop()]
         await gateway.stop(cause)
-        await notary.stop()
+        await asyncio.gather(*(child.stop() for child in children))
     for task in (*helpers, *ends):
         task.cancel()
     remove_pid(settings.gate.data)
     if gateway.failed.is_set():
         raise OperatorFault("the gate stopped because evidence could not be written", "free the disk, then start again")
+
+
+def _children(settings: Settings, report: Callable[[str, str], None]) -> list[NotaryProcess | IndexerProcess]:
+    """The processes that run beside the gate."""
+    children: list[NotaryProcess | IndexerProcess] = []
+    if settings.ledger.notary == "serve":
+        children.append(NotaryProcess(settings.path, report))
+    if settings.index.follow == "serve":
+        children.append(IndexerProcess(settings.path))
+    return children
 
 
 def _counters(carrier: Carrier, guard: WitnessGuard | None) -> dict[str, int]:

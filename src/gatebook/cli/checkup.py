@@ -46,6 +46,7 @@ def check_installation(config: Path, *, offline: bool) -> list[Check]:
         check_notary,
         check_sealing,
         check_anchors,
+        _check_index,
         _check_certificate,
         _check_authorities,
         _check_disk,
@@ -152,6 +153,22 @@ def _check_separation(settings: Settings) -> Iterator[Check]:
     root_key = settings.path.parent / "root.key"
     if root_key.exists():
         yield Check("root key", Verdict.WEAK, f"{root_key} is on this machine: who has it can pose as the gate")
+
+
+def _check_index(settings: Settings) -> Iterator[Check]:
+    from gatebook.cli.indexed import open_ledger, opened_index  # noqa: PLC0415  cryptography, only here
+    from gatebook.store.indexing import check_same  # noqa: PLC0415  as above
+
+    if not settings.index_path.exists():
+        return
+    try:
+        with opened_index(settings.index_path) as index:
+            cursor = index.cursor()
+        check_same(cursor, open_ledger(settings))
+    except GatebookError as fault:  # it can be made anew: nothing is lost
+        yield Check("index", Verdict.WEAK, _words(fault))
+    else:
+        yield Check("index", Verdict.OK, f"{cursor.size:,} entries of the ledger can be searched")
 
 
 def _check_certificate(settings: Settings) -> Iterator[Check]:

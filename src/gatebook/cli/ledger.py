@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gatebook.cli import report
 from gatebook.cli.common import config_option, folders_of, json_option, load, now, recordings_of
 from gatebook.cli.output import json_time, print_facts, print_json, print_table, say, show_time
 from gatebook.evidence.completeness import Finding
@@ -99,17 +100,17 @@ def verify(
         stamp_roots=stamp_roots.read_bytes() if stamp_roots else b"",
     )
     if folder is not None:
-        report, with_key = Report(), False
-        verify_ledger(folder, report, trust)
+        found, with_key = Report(), False
+        verify_ledger(folder, found, trust)
     else:
         settings = load(config)
         recordings = recordings_of(settings, need_key=False)
-        report, with_key = verify_data(folders_of(settings), recordings, trust), recordings.key is not None
+        found, with_key = verify_data(folders_of(settings), recordings, trust), recordings.key is not None
     if as_json:
-        print_json(_object(report, with_key=with_key))
+        print_json(_object(found, with_key=with_key))
     else:
-        _print(report, with_key=with_key or folder is not None)
-    if not report.ok:
+        _print(found, with_key=with_key or folder is not None)
+    if not found.ok:
         sys.exit(1)
 
 
@@ -159,6 +160,9 @@ def show(config: Path, *, as_json: bool) -> None:
     )
 
 
+command.add_command(report.command)
+
+
 def _witness_words(one: WitnessStanding) -> str:
     """Say what a witness has cosigned last, and how long ago."""
     if one.cosigned_at is None:
@@ -167,24 +171,24 @@ def _witness_words(one: WitnessStanding) -> str:
     return f"has cosigned {one.cosigned:,} entries, {age_s:,} s ago ({show_time(one.cosigned_at)})"
 
 
-def _print(report: Report, *, with_key: bool) -> None:
+def _print(found: Report, *, with_key: bool) -> None:
     click.echo("checked:")
-    for name, count in report.checked.items():
+    for name, count in found.checked.items():
         click.echo(f"{count:>9}  {name}")
-    if report.proven is not None:
-        click.echo(f"proven by a time stamp: {report.proven[1]:,} entries were there at {show_time(report.proven[0])}")
+    if found.proven is not None:
+        click.echo(f"proven by a time stamp: {found.proven[1]:,} entries were there at {show_time(found.proven[0])}")
     if not with_key:
         say("the recording key is not at hand: hashes were checked, contents were not opened")
-    if report.accounted:
+    if found.accounted:
         click.echo("accounted for by the book itself:")
-        print_table(("what", "where", "words"), _rows(report.accounted))
-    if report.ok:
+        print_table(("what", "where", "words"), _rows(found.accounted))
+    if found.ok:
         click.echo("the book is whole")
         return
-    print_table(("finding", "where", "words"), _rows(report.findings))
-    if report.more:
-        say(f"and {report.more} more")
-    say(f"error: {len(report.findings) + report.more} findings")
+    print_table(("finding", "where", "words"), _rows(found.findings))
+    if found.more:
+        say(f"and {found.more} more")
+    say(f"error: {len(found.findings) + found.more} findings")
     say("hint: docs/reference/findings.md says what each means; keep the data folder as it is")
 
 
@@ -192,18 +196,18 @@ def _rows(findings: list[Finding]) -> list[tuple[str, str, str]]:
     return [(finding.name, finding.subject, finding.words) for finding in findings]
 
 
-def _object(report: Report, *, with_key: bool) -> Leaf:
-    proven = report.proven
+def _object(found: Report, *, with_key: bool) -> Leaf:
+    proven = found.proven
     return {
-        "ok": report.ok,
+        "ok": found.ok,
         "opened_with_key": with_key,
-        "checked": {name.replace(" ", "_"): count for name, count in report.checked.items()},
+        "checked": {name.replace(" ", "_"): count for name, count in found.checked.items()},
         "findings": [
-            {"name": finding.name, "subject": finding.subject, "words": finding.words} for finding in report.findings
+            {"name": finding.name, "subject": finding.subject, "words": finding.words} for finding in found.findings
         ],
         "accounted": [
-            {"name": finding.name, "subject": finding.subject, "words": finding.words} for finding in report.accounted
+            {"name": finding.name, "subject": finding.subject, "words": finding.words} for finding in found.accounted
         ],
-        "more": report.more,
+        "more": found.more,
         **({"proven": {"time": json_time(proven[0]), "size": proven[1]}} if proven is not None else {}),
     }

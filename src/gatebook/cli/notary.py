@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import select
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +14,7 @@ import click
 
 from gatebook.cli.common import config_option, folders_of, load, now, operator
 from gatebook.cli.output import print_error, say
+from gatebook.cli.stopping import Stop
 from gatebook.config import Settings
 from gatebook.model.errors import OperatorFault
 
@@ -42,7 +40,7 @@ def command(context: click.Context, *, until_input_ends: bool, config: Path) -> 
     signed any more, and `gatebook ledger verify` names what is wrong.
     """
     if context.invoked_subcommand is None:
-        _run(load(config), _Stop(until_input_ends=until_input_ends).wait)
+        _run(load(config), Stop(until_input_ends=until_input_ends).wait)
 
 
 @command.command("rotate-key")
@@ -167,22 +165,3 @@ def _stamper(settings: Settings) -> Stamper | None:
         made.append(Authority(one.name, HttpStamp(one.url), roots, one.policy))
     last = last_stamp(LedgerFolder(settings.ledger_path), time.time())
     return Stamper(made, ledger.timestamp_every_s, last=last)
-
-
-class _Stop:
-    """Waits for a signal, or for the end of standard input."""
-
-    def __init__(self, *, until_input_ends: bool) -> None:
-        self._watched, told = os.pipe()
-        os.set_blocking(told, False)
-        signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: None)
-        self._input = [sys.stdin.fileno()] if until_input_ends else []
-
-    def wait(self, seconds: float) -> str:
-        """Wait; return why to stop, or nothing."""
-        ready, _, _ = select.select([self._watched, *self._input], [], [], seconds)
-        if self._watched in ready:
-            return "told to stop"
-        return "the gate is gone" if ready and not os.read(ready[0], 4096) else ""

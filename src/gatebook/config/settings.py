@@ -134,6 +134,18 @@ class EvidenceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IndexSettings:
+    """The index of the ledger for `gatebook search`: `index.db` in the data folder, which can always be made anew."""
+
+    follow: str = setting(
+        values.choice("serve", "off"),
+        "Whether `gatebook serve` starts a process that keeps the index up with the ledger, at low priority, or "
+        "nobody does: then `gatebook search` takes up what little is missing, and `gatebook index update` all.",
+        default="serve",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySettings:
     """Who may do what."""
 
@@ -262,6 +274,7 @@ class Settings:
     evidence: EvidenceSettings = setting(values.table(EvidenceSettings), "")
     ledger: LedgerSettings = setting(values.table(LedgerSettings), "", default=LedgerSettings())
     retention: RetentionSettings = setting(values.table(RetentionSettings), "", default=RetentionSettings())
+    index: IndexSettings = setting(values.table(IndexSettings), "", default=IndexSettings())
     policy: PolicySettings = setting(values.table(PolicySettings), "")
     limits: LimitSettings = setting(values.table(LimitSettings), "", default=LimitSettings())
     targets: tuple[TargetSettings, ...] = setting(values.tables(TargetSettings), "", default=())
@@ -284,6 +297,11 @@ class Settings:
     def store_path(self) -> Path:
         """File of the embedded store."""
         return self.gate.data / "gatebook.db"
+
+    @property
+    def index_path(self) -> Path:
+        """File of the search index."""
+        return self.gate.data / "index.db"
 
     @property
     def journal_path(self) -> Path:

@@ -120,6 +120,10 @@ class JournalCheck:
             return None
         if not record.lacks_private:
             self._check_private(subject, leaf, record.private)
+        return self.leaf(leaf)
+
+    def leaf(self, leaf: Leaf) -> ExpectedRecording | None:
+        """Check what a leaf of the right form says, wherever it was read: sequence, outcomes, ends, recordings."""
         self._report.add(self._completeness.add(leaf))
         return self._follow_recording(leaf)
 

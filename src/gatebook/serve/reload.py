@@ -49,6 +49,7 @@ FIXED: Final[Mapping[str, frozenset[str]]] = {
         }
     ),
     "evidence": frozenset({"recording_key", "older_recording_keys", "vaults", "segment_bytes", "queue_bytes"}),
+    "index": frozenset({"follow"}),
     "limits": frozenset({"decision_ms"}),
 }
 PID_FILE: Final = "serve.pid"

@@ -33,6 +33,7 @@ from gatebook.vault.journal import Faults
 from gatebook.vault.ledger import SECRET_MODE, SystemDisk
 from gatebook.vault.reading import BookReader
 from gatebook.vault.recordings import Recordings
+from gatebook.vault.rewrap import BESIDE
 
 WRITER = "cli"
 SETTLED = timedelta(seconds=10)  # behind a session's end its recording is sealed within seconds
@@ -161,7 +162,7 @@ def left_of(recordings: Recordings, session: str, erase: str) -> list[Path]:
     path = recordings.path_of(session)
     if erase != CONTENTS:
         return [path] if os.path.lexists(path) else []
-    beside = sorted(one for one in path.parent.glob(f"{session}.*") if one.name.partition(".")[0] == session)
+    beside = sorted([*path.parent.glob(f"{session}.*"), *path.parent.glob(f"{BESIDE}{session}-*")])
     return sorted(beside, key=lambda one: one.suffix != ".key")
 
 

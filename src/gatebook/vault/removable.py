@@ -21,7 +21,7 @@ from gatebook.evidence.sealed import Place
 from gatebook.vault.sealing import JournalTail, Tampered, check_header
 
 STEP_ENTRIES = 1 << 13  # LIMIT: followed in one step
-_FOLLOWED = re.compile(rb'"event":"(?:session\.(?:start|end|lost)|recording\.sealed|gateway\.start)"')
+_FOLLOWED = re.compile(rb'"event":"(?:authn|session\.(?:start|end|lost)|recording\.sealed|gateway\.start|notary\.key)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Follower:
         self._begin = kept  # of the segment that is being followed
         self._complete: deque[Segment] = deque()
         self._open: dict[str, _Open] = {}
+        self._pinned: int | None = None  # segment of the first change of the notary's key
 
     def follow(self, sealed: Place) -> Iterator[None]:
         """Read on up to what is sealed; yields now and then. Tampered if it is not what was sealed; OSError."""
@@ -82,6 +83,8 @@ class Follower:
         segment = self._complete[0]
         if any(session.segment <= segment.first for session in self._open.values()):
             return None
+        if self._pinned is not None and segment.first >= self._pinned:
+            return None
         path = self._folder / segment_name(segment.next)
         header = check_header(path, self._folder.name, segment.next, segment.after)
         return segment if header.created_at <= before else None
@@ -103,10 +106,15 @@ class Follower:
             leaf = decode_leaf(encoded)
         except EvidenceFault:
             return  # the verification names it; it began and ended nothing
-        name = str(leaf.get("session"))
+        name = str(leaf.get("admitted", leaf.get("session")))
         match leaf.get("event"):
-            case "session.start":
+            case "authn" if "admitted" not in leaf:
+                return
+            case "authn" | "session.start":
                 self._open.setdefault(name, _Open(segment))
+            case "notary.key":
+                self._pinned = segment if self._pinned is None else self._pinned
+                return
             case "session.end" | "session.lost" if name in self._open:
                 self._open[name].has_ended = True
             case "recording.sealed" if name in self._open:

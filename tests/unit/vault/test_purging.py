@@ -69,10 +69,12 @@ def test_refuses_a_list_that_is_another(tmp_path: Path) -> None:
 def test_the_key_goes_first_and_neighbours_stay(tmp_path: Path) -> None:
     path = put_recording(tmp_path, recording_header())
     path.with_suffix(".private").write_bytes(b"12345")
+    (path.parent / f".rewrap-{SESSION}-1").write_bytes(b"1")  # a copy of the key that a killed rewrapping left
     neighbour = put_recording(tmp_path, recording_header(), "s_x" + SESSION[-2:])
-    assert [one.suffix for one in left_of(recordings(tmp_path), SESSION, "contents")] == [".key", ".private", ".rec"]
+    left = [one.name.replace(SESSION, "") for one in left_of(recordings(tmp_path), SESSION, "contents")]
+    assert left == [".key", ".rewrap--1", ".private", ".rec"]
     sizes = list(destroy(recordings(tmp_path), SESSION, "contents"))
-    assert (len(sizes), sizes[1:]) == (3, [5, 80])
+    assert (len(sizes), sizes[1:]) == (4, [1, 5, 80])
     assert sorted(one.name for one in path.parent.iterdir()) == [f"{neighbour.stem}.key", neighbour.name]
     assert list(destroy(recordings(tmp_path), SESSION, "contents")) == []
 
