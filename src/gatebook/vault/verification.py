@@ -66,6 +66,7 @@ NOTHING = Trust()
 def verify_ledger(folder: Path, report: Report, trust: Trust) -> dict[str, Chain]:
     """Verify the files of a ledger; return what it has of each writer. What is wrong is in the report."""
     ledger = LedgerFolder(folder)
+    stamped = ledger.stamped_sizes()  # first: what is stamped is in the past of what is read afterwards
     try:
         known = Verifier.parse(trust.key or ledger.read_vkey())
         note = ledger.read_checkpoint()
@@ -91,7 +92,7 @@ def verify_ledger(folder: Path, report: Report, trust: Trust) -> dict[str, Chain
     if trust.witnesses:
         _check_witnesses(ledger, keys, checkpoint, report, note=note, trust=trust)
     if trust.stamp_roots:
-        check_stamps(ledger, keys, checkpoint, report, trust.stamp_roots)
+        check_stamps(ledger, keys, checkpoint, report, roots=trust.stamp_roots, sizes=stamped)
     return check.chains
 
 
