@@ -27,6 +27,7 @@ from gatebook.vault.ledger import LedgerFolder
 
 KILLS = int(os.environ.get("KILLS", "20"))
 ENTRIES = 10_000
+pytestmark = pytest.mark.timeout(60 + 4 * KILLS)
 PROGRAM = """
 import sys, datetime
 from pathlib import Path
