@@ -110,6 +110,9 @@ def test_refuses_while_its_witness_is_gone_and_goes_on_by_itself(scene: Scene) -
     say(psql.stdin, "\\echo :SQLSTATE")
     assert psql.stdout.readline() == "58030\n"
 
+    scene.place.gate.run("reload")  # takes up other rules, and opens nothing
+    assert not scene.is_open()
+
     scene.restart_witness()
     eventually(scene.is_open, BACK_S)
     say(psql.stdin, "EXECUTE kept;")

@@ -16,7 +16,7 @@ from gatebook.cli.common import config_option, folders_of, load, now, operator
 from gatebook.cli.output import print_error, say
 from gatebook.cli.stopping import Stop
 from gatebook.config import Settings
-from gatebook.model.errors import OperatorFault
+from gatebook.model.errors import OperatorFault, quoted
 
 if TYPE_CHECKING:
     from gatebook.vault.cosigning import Witnesses
@@ -146,22 +146,22 @@ def _witnesses(settings: Settings) -> Witnesses:
 
 
 def _stamper(settings: Settings) -> Stamper | None:
-    """Return who gets time stamps. OperatorFault where the roots of an authority cannot be read."""
+    """Return who gets time stamps. An authority whose roots cannot be read is one that fails: sealing goes on."""
     ledger = settings.ledger
     if not ledger.timestamps:
         return None
-    from gatebook.evidence.timestamp import parse_roots  # noqa: PLC0415  cryptography, only with authorities
+    from gatebook.evidence.timestamp import TimestampFault, parse_roots  # noqa: PLC0415  only with authorities
     from gatebook.vault.asking import HttpStamp  # noqa: PLC0415  the HTTP client, as above
     from gatebook.vault.ledger import LedgerFolder  # noqa: PLC0415  as above
-    from gatebook.vault.stamping import Authority, Stamper, last_stamp  # noqa: PLC0415  as above
+    from gatebook.vault.stamping import Authority, Stamper, fails_with, last_stamp  # noqa: PLC0415  as above
 
     made: list[Authority] = []
     for one in ledger.timestamps:
         try:
-            roots = parse_roots(one.roots.read_bytes())
-        except OSError as fault:
-            words = (fault.strerror or "unknown error").lower()
-            raise OperatorFault(f"the roots of {one.name} cannot be read: {words}", "see the path") from fault
-        made.append(Authority(one.name, HttpStamp(one.url), roots, one.policy))
+            made.append(Authority(one.name, HttpStamp(one.url), parse_roots(one.roots.read_bytes()), one.policy))
+        except (OSError, TimestampFault) as fault:
+            words = f"has roots that cannot be read: {quoted(str(fault))}"
+            say(f"the time-stamp authority {one.name} {words}")
+            made.append(Authority(one.name, fails_with(words), ()))
     last = last_stamp(LedgerFolder(settings.ledger_path), time.time())
     return Stamper(made, ledger.timestamp_every_s, last=last)

@@ -234,7 +234,8 @@ def open_note(data: bytes, verifiers: Iterable[Verifier]) -> tuple[str, list[str
             known[who].verify(note.text, line.signature)
             signed[who] = line.name
     if not signed:
-        raise NoteFault("note_unsigned", "a note has no signature of a known key")
+        hint = "if the notary's key was changed, `gatebook ledger verify --key` leads from the old one to the present"
+        raise NoteFault("note_unsigned", "a note has no signature of a known key", hint)
     return note.text, list(signed.values())
 
 

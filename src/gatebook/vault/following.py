@@ -47,11 +47,21 @@ def follow_keys(ledger: LedgerFolder, checkpoint: Checkpoint, keys: KeyChain, no
             raise CheckpointFault("checkpoint_handover", words)
 
 
-def check_stamps(ledger: LedgerFolder, keys: KeyChain, checkpoint: Checkpoint, report: Report, roots: bytes) -> None:
-    """Verify every time stamp of a ledger, and say the newest time that is proven. What is wrong is in the report."""
+def check_stamps(
+    ledger: LedgerFolder,
+    keys: KeyChain,
+    checkpoint: Checkpoint,
+    report: Report,
+    *,
+    roots: bytes,
+    sizes: Sequence[int],
+) -> None:
+    """Verify the time stamps of a ledger, of these sizes, and say the newest time that is proven.
+
+    What is wrong is in the report.
+    """
     try:
         known = parse_roots(roots)
-        sizes = ledger.stamped_sizes()
         if not sizes:
             raise TimestampFault("timestamp_missing", "the ledger has no time stamp")
     except EvidenceFault as fault:

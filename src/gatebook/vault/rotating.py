@@ -57,7 +57,9 @@ def prepare_key(notary: Path, seed: bytes, disk: Disk) -> str:
     """
     current = _current(notary)
     with contextlib.suppress(FileNotFoundError):
-        return Signer.parse((notary / NEXT_KEY).read_text("utf-8").strip()).verifier.text()
+        prepared = Signer.parse((notary / NEXT_KEY).read_text("utf-8").strip()).verifier.text()
+        if prepared != current.verifier.text():  # else a crash left it, and it is in use by now
+            return prepared
     signer = Signer.make(current.name, seed)
     disk.replace(notary / NEXT_KEY, f"{signer.text()}\n".encode(), SECRET_MODE)
     return signer.verifier.text()

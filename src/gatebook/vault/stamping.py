@@ -161,6 +161,15 @@ class Stamper:
         return None, "; ".join(troubles)
 
 
+def fails_with(words: str) -> AskStamp:
+    """Return how an authority is asked that cannot be: NotAnswered with these words, each time."""
+
+    def ask(_: bytes) -> bytes:
+        raise NotAnswered(words)
+
+    return ask
+
+
 def ask_stamp(authority: Authority, data: bytes) -> tuple[bytes, Proven]:
     """Have bytes stamped; the answer, and what it proves. NotAnswered, TimestampFault."""
     request = (

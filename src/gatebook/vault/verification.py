@@ -77,6 +77,7 @@ def verify_ledger(folder: Path, report: Report, trust: Trust, removals: Removals
     `removals` are given what the ledger tells of removed segments.
     """
     ledger = LedgerFolder(folder)
+    stamped = ledger.stamped_sizes()  # first: what is stamped is in the past of what is read afterwards
     try:
         known = Verifier.parse(trust.key or ledger.read_vkey())
         note = ledger.read_checkpoint()
@@ -105,7 +106,7 @@ def verify_ledger(folder: Path, report: Report, trust: Trust, removals: Removals
     if trust.witnesses:
         _check_witnesses(ledger, keys, checkpoint, report, note=note, trust=trust)
     if trust.stamp_roots:
-        check_stamps(ledger, keys, checkpoint, report, trust.stamp_roots)
+        check_stamps(ledger, keys, checkpoint, report, roots=trust.stamp_roots, sizes=stamped)
     return check.chains
 
 

@@ -57,6 +57,17 @@ def test_the_key_that_was_prepared_is_taken(book: Path) -> None:
     assert carry_out(book) == prepared
 
 
+def test_a_prepared_key_that_a_crash_left_is_not_taken_again(book: Path) -> None:
+    notary = folders(book).notary
+    prepare_key(notary, bytes([9]) * 32, SystemDisk())
+    left = (notary / "key.next").read_bytes()
+    first = rotate(book, 11)
+    (notary / "key.next").write_bytes(left)
+    second = rotate(book, 12)
+    assert second != first
+    assert findings(verify(book, key=OLD.verifier.text())) == []
+
+
 def test_one_change_at_a_time(book: Path) -> None:
     wish(book)
     with pytest.raises(OperatorFault, match="under way"):
