@@ -132,6 +132,7 @@ def show(config: Path, *, as_json: bool) -> None:
                 "signed": json_time(standing.signed_at),
                 "notary_lives": standing.notary_lives,
                 "not_sealed": dict(standing.behind),
+                "removed": dict(standing.removed),
                 "witnessed": standing.witnessed,
                 "witnesses": {
                     one.name: {
@@ -153,6 +154,7 @@ def show(config: Path, *, as_json: bool) -> None:
             "verifier key": standing.key,
             "notary": "runs" if standing.notary_lives else "does not run",
             **{f"not sealed yet: {writer}": f"{count:,}" for writer, count in standing.behind},
+            **{f"removed from the journal: {writer}": f"{count:,}" for writer, count in standing.removed},
             **({"entries witnessed": f"{standing.witnessed:,}"} if standing.witnesses else {}),
             **{f"witness {one.name}": _witness_words(one) for one in standing.witnesses},
             **({"entries time-stamped": f"{standing.stamped:,}"} if standing.stamped else {}),

@@ -89,7 +89,7 @@ class Notary:
         self._seen = witnesses.seen()
         self._bundle = b""
         self._torn: dict[str, int] = {}
-        self._kept = _read_kept(folders)
+        self._kept = read_kept(folders)
 
     @property
     def vkey(self) -> str:
@@ -364,7 +364,8 @@ def _read_state(folders: Folders) -> Sealed | None:
         raise Tampered(fault.finding, fault.message) from fault
 
 
-def _read_kept(folders: Folders) -> dict[str, Place]:
+def read_kept(folders: Folders) -> dict[str, Place]:
+    """Return where the part of each journal begins that was not removed, for those of which some was. Tampered."""
     try:
         return decode_kept((folders.notary / REMOVED).read_bytes())
     except FileNotFoundError:

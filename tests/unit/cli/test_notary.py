@@ -114,6 +114,8 @@ def test_segments_are_removed_where_the_configuration_says_so(gate: Installation
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert finish(process) == 0
+    assert gate.run("ledger", "show", "--json").json["removed"] == {"gate": before[-1] - 1}
+    assert f"removed from the journal: gate  {before[-1] - 1}" in gate.run("ledger", "show").out
     told = [entry for entry in gate.entries("notary") if entry["event"] == "journal.removed"]
     assert [(entry["journal"], entry["first"]) for entry in told] == [("gate", first) for first in before[:-1]]
     assert gate.run("ledger", "verify").out.splitlines()[-1] == "the book is whole"
