@@ -66,12 +66,21 @@ class DiskFailed(OSError):
     """What a `FailingDisk` raises."""
 
 
+class Killed(BaseException):
+    """What it raises in place of that where nobody lives on to catch it."""
+
+
 @dataclass
 class FailingDisk:
-    """A disk whose step number `at` (from 1) fails; with `persists` after it was done. Counts the steps."""
+    """A disk whose step number `at` (from 1) fails; with `persists` after it was done. Counts the steps.
+
+    With `halves`, half of what was to be appended is there when it fails.
+    """
 
     at: int = 0
     persists: bool = False
+    halves: bool = False
+    fault: type[BaseException] = DiskFailed
     steps: int = 0
     names: list[str] = field(default_factory=list)
     _disk: SystemDisk = field(default_factory=SystemDisk)
@@ -92,6 +101,8 @@ class FailingDisk:
         self._step("remove", lambda: self._disk.remove(path))
 
     def extend(self, path: Path, at: int, data: bytes) -> None:
+        if self.halves and self.steps + 1 == self.at:
+            self._disk.extend(path, at, data[: len(data) // 2])
         self._step("extend", lambda: self._disk.extend(path, at, data))
 
     def sync_folder(self, path: Path) -> None:
@@ -105,4 +116,4 @@ class FailingDisk:
             return
         if self.persists:
             work()
-        raise DiskFailed(f"step {self.at}, {name}")
+        raise self.fault(f"step {self.at}, {name}")
