@@ -61,10 +61,11 @@ def write(root: Path, stop: threading.Event) -> None:
                 for plain, sealed in entries:
                     journal.append(plain, sealed, durable=False)
             written += 3
-            time.sleep(0.04)
+            time.sleep(0.04 if written < SESSIONS else 0.2)
     (root / "written").write_text(str(written))
 
 
+@pytest.mark.timeout(60 + 4 * KILLS)
 def test_au_08_a_notary_killed_at_any_moment_of_a_removal_loses_nothing(tmp_path: Path) -> None:
     stop = threading.Event()
     writer = threading.Thread(target=write, args=(tmp_path, stop))
