@@ -7,8 +7,9 @@ twice: what an unfinished move has left is cut and written anew.
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -63,15 +64,37 @@ class Mover:
         known, self._known = self._known, {}
         self._ends, self._held, self._held_bytes = {}, {}, 0
         digest, moved = sha256(), 0
-        path, name = self._folder / segment_name(segment.first), f"{self._folder.name}/{segment.first}"
+        for record in self._read(segment, digest):
+            if record.private:
+                self._take(record, segment, known)
+                moved += 1
+            if self._held_bytes >= HELD_BYTES:
+                yield from self._write()
+            elif record.number % STEP_RECORDS == 0:
+                yield True
+        yield from self._write()
+        self._disk.sync()
+        self._known = self._ends
+        removed = f"sha256:{digest.hexdigest()}"
+        return Removal(
+            self._folder.name, segment.first, segment.next - 1, segment.before, segment.after, removed, moved
+        )
+
+    def _read(self, segment: Segment, digest: hashlib._Hash) -> Iterator[Record]:
+        """Yield the records of a segment; all its bytes go into `digest`. Tampered if it is not what was followed."""
+        name = f"{self._folder.name}/{segment.first}"
         try:
-            with path.open("rb") as file:
+            opened = (self._folder / segment_name(segment.first)).open("rb")
+        except FileNotFoundError as fault:
+            raise Tampered("segment_missing", f"{name}: the segment is gone") from fault
 
-                def read(count: int) -> bytes:
-                    data = file.read(count)
-                    digest.update(data)
-                    return data
+        def read(count: int) -> bytes:
+            data = opened.read(count)
+            digest.update(data)
+            return data
 
+        with opened:
+            try:
                 header = parse_header(read(HEADER_BYTES))
                 place = start_of(header)
                 if (header.writer, place.number, place.link) != (self._folder.name, segment.first, segment.before):
@@ -80,27 +103,12 @@ class Mover:
                     if not record.link_holds:
                         raise Tampered("journal_changed", f"{name}: entry {record.number} is not what its link says")
                     place = record.end
-                    if record.private:
-                        self._take(record, segment, known)
-                        moved += 1
-                    if self._held_bytes >= HELD_BYTES:
-                        yield from self._write()
-                    elif record.number % STEP_RECORDS == 0:
-                        yield True
+                    yield record
                 check_zeros(read, place)
-        except FileNotFoundError as fault:
-            raise Tampered("segment_missing", f"{name}: the segment is gone") from fault
-        except JournalFault as fault:
-            raise Tampered(fault.finding, f"{name}: {fault.message}") from fault
+            except JournalFault as fault:
+                raise Tampered(fault.finding, f"{name}: {fault.message}") from fault
         if (place.number, place.link) != (segment.next, segment.after):
             raise Tampered("journal_changed", f"{name}: another entry than was sealed")
-        yield from self._write()
-        self._disk.sync()
-        self._known = self._ends
-        removed = f"sha256:{digest.hexdigest()}"
-        return Removal(
-            self._folder.name, segment.first, segment.next - 1, segment.before, segment.after, removed, moved
-        )
 
     def _take(self, record: Record, segment: Segment, known: dict[str, int]) -> None:
         subject = f"{self._folder.name}/{record.number}"

@@ -159,6 +159,12 @@ def test_a_link_in_place_of_a_folder_is_not_followed(root: Path, tmp_path: Path)
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+def test_recordings_that_are_not_there_are_no_tampering(root: Path) -> None:
+    (root / "recordings").symlink_to(root / "not mounted")
+    with pytest.raises(OSError, match=r"not mounted|File exists"):
+        move(mover(root), SEGMENTS[0])
+
+
 def test_a_file_that_was_purged_between_two_segments_is_begun_anew(root: Path) -> None:
     first = mover(root)
     move(first, SEGMENTS[0])
