@@ -21,6 +21,7 @@ from support.evidence import (
     outcome,
     recording_header,
     sealed_leaf,
+    session_leaf,
     start,
 )
 from support.notary import folders
@@ -68,6 +69,14 @@ def test_a_session_that_was_admitted_and_never_began_is_lost_too(tmp_path: Path)
     assert "last_seq" not in added[1]
     report = verify_data(folders(tmp_path), recordings(tmp_path / "recordings"))
     assert (report.findings, [finding.name for finding in report.accounted]) == ([], ["session_lost"])
+
+
+def test_a_start_up_parameter_of_the_client_names_no_session(tmp_path: Path) -> None:
+    other = session_leaf("session.start", 0, recording={"id": SESSION}, upstream={}, parameters={"session": "s_other"})
+    put_journal(tmp_path / "journal", [GATEWAY_START, other], padding=65_536)
+    put_recording(tmp_path / "recordings", recording_header())
+    assert [one["session"] for one in recover(tmp_path)] == [SESSION, SESSION]
+    assert verify_data(folders(tmp_path), recordings(tmp_path / "recordings")).ok
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"key":"'])
