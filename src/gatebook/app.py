@@ -28,8 +28,10 @@ from gatebook.model.ids import KeyId
 from gatebook.model.principal import Principal
 from gatebook.model.target import Target
 from gatebook.native.carrier import Carrier
+from gatebook.serve import export_run
 from gatebook.serve import witness as witness_port
 from gatebook.serve.bearer import bearer_words
+from gatebook.serve.exports import ExportProcess
 from gatebook.serve.fetch import fetch_keys
 from gatebook.serve.follow import follow
 from gatebook.serve.fresh import now
@@ -53,7 +55,18 @@ from gatebook.vault.witness import Witness
 # How often the store is asked whether keys or people changed; a revoked key's sessions end within it.
 STORE_POLL_S = 0.5
 
-__all__ = ["compose", "explain", "run", "run_witness", "serve", "test_policies", "test_target", "try_database"]
+__all__ = [
+    "compose",
+    "explain",
+    "run",
+    "run_export",
+    "run_witness",
+    "send_export",
+    "serve",
+    "test_policies",
+    "test_target",
+    "try_database",
+]
 
 _log = structlog.get_logger("gatebook")
 
@@ -80,6 +93,18 @@ def run_witness(witness: Witness, host: str, port: int, opened: Callable[[str], 
     """Serve a witness until it is told to stop; `opened` is called with its URL. OperatorFault if it cannot listen."""
     configure_logs()
     witness_port.run_witness(witness, host, port, opened)
+
+
+def run_export(config: Path, name: str, *, until_input_ends: bool) -> None:
+    """Send what is sealed until it is told to stop. EvidenceFault where it must not go on, OperatorFault."""
+    configure_logs()
+    export_run.run_export(load_settings(config), name, until_input_ends=until_input_ends)
+
+
+def send_export(config: Path, name: str) -> int:
+    """Send what is sealed now; how many entries. EvidenceFault where it must not, OperatorFault where some wait."""
+    configure_logs()
+    return export_run.send_export(load_settings(config), name)
 
 
 @contextmanager
@@ -162,6 +187,11 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
     notary = NotaryProcess(settings.path, partial(_report, parts.journal, settings.gate.name))
     if settings.ledger.notary == "serve":
         helpers.append(loop.create_task(notary.run()))
+    exports = [
+        ExportProcess(settings.path, export.name, partial(_report, parts.journal, settings.gate.name))
+        for export in settings.exports
+    ]
+    helpers += [loop.create_task(export.run()) for export in exports]
     with serve_metrics(carrier.metrics, settings.gate.metrics_host, settings.gate.metrics_port):
         opened(port)
         if beside is not None:
@@ -171,6 +201,7 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         cause = ends[done.pop()]
         await gateway.stop(cause)
         await notary.stop()
+        await asyncio.gather(*(export.stop() for export in exports))
     for task in (*helpers, *ends):
         task.cancel()
     remove_pid(settings.gate.data)

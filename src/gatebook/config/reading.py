@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 from gatebook.config.authorities import check_authorities
+from gatebook.config.exports import check_exports
 from gatebook.config.issuers import check_issuers
 from gatebook.config.secrets import ConfigFault
 from gatebook.config.settings import Settings, TargetSettings
@@ -63,6 +64,7 @@ def parse_settings(content: bytes, path: Path) -> Settings:
         _check_target(target, place.below("target").below(index))
     check_issuers(settings.issuers, place.below("issuer"))
     check_authorities(settings, place)
+    check_exports(settings, place)
     return settings
 
 

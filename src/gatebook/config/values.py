@@ -26,6 +26,7 @@ TOML_NAMES = {
     "cases": "case",
     "witnesses": "witness",
     "classes": "class",
+    "exports": "export",
 }
 """Fields that are arrays of tables; TOML writes them in the singular."""
 
