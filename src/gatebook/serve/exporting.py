@@ -136,7 +136,7 @@ class Exporter:
                 self._most = len(piece.entries) // 2
                 _log.warning("a batch is too large for the receiver", export=self._plan.name, entries=self._most)
                 return True
-        self._acknowledged(piece)
+        self._acknowledged(piece, sent=bool(lines))
         return True
 
     def _begin(self) -> None:
@@ -163,8 +163,10 @@ class Exporter:
         finally:
             sending.cancel()
 
-    def _acknowledged(self, piece: Piece) -> None:
-        self._files.write_cursor(self._disk, self._outgoing.acknowledge(piece))
+    def _acknowledged(self, piece: Piece, *, sent: bool) -> None:
+        self._files.write_cursor(self._disk, self._outgoing.acknowledge(piece, sent=sent))
+        if not sent:
+            return
         self._over()
         self._in_row += 1
         if self._in_row >= GROW_AFTER:

@@ -120,13 +120,17 @@ class Outgoing:
             index += 1
         return Piece(self._cursor.next, entries, hashes)
 
-    def acknowledge(self, piece: Piece) -> Cursor:
-        """Return the cursor behind a piece that was taken and is acknowledged; on from there."""
+    def acknowledge(self, piece: Piece, *, sent: bool = True) -> Cursor:
+        """Return the cursor behind a piece that was taken and is acknowledged; on from there.
+
+        `sent` is False where nothing of it was to be sent: then nobody acknowledged anything.
+        """
         assert piece.first == self._cursor.next, "pieces are acknowledged in order"
         assert self._frontier is not None, "it was refreshed before anything was taken"
         self._frontier.append(b"".join(piece.hashes))
         end = piece.first + len(piece.entries)
-        self._cursor = replace(self._cursor, next=end, root=self._frontier.root(), acknowledged=self._now())
+        acknowledged = self._now() if sent else self._cursor.acknowledged
+        self._cursor = replace(self._cursor, next=end, root=self._frontier.root(), acknowledged=acknowledged)
         return self._cursor
 
     def waiting_s(self) -> float:

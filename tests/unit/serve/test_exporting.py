@@ -116,6 +116,9 @@ def test_kinds_that_are_not_asked_for_are_passed_over(tmp_path: Path, journal: J
     receiver = Kept()
     assert asyncio.run(exporter(tmp_path, journal, receiver, events=("authn",)).once()) == 20
     assert (receiver.batches, cursor(tmp_path)) == ([], 20)
+    found = ExportFolder(tmp_path / "export", "siem").read_cursor()
+    assert found is not None
+    assert found.acknowledged is None
     write_entries(tmp_path, "gate", 5, first=20)
     seal(tmp_path)
     asyncio.run(exporter(tmp_path, journal, receiver, events=("heart",)).once())
