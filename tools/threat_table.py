@@ -64,6 +64,7 @@ THREATS = {
     "AU-12": "a policy changed and put back: each decision names its policies, each loading is entered",
     "AU-13": "a gate that dies: its recordings are finished at the next start, and the book says so",
     "AU-14": "a recording written over, exchanged or lost, by whoever has every key: told by the hashes in the ledger",
+    "AU-15": "an export whose receiver fails or whose process is killed: nothing is dropped, a lag is entered",
 }
 _CARRIER = re.compile(r"def test_([a-z]{2,3})_(\d\d)_\w+")
 

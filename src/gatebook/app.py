@@ -28,8 +28,10 @@ from gatebook.model.ids import KeyId
 from gatebook.model.principal import Principal
 from gatebook.model.target import Target
 from gatebook.native.carrier import Carrier
+from gatebook.serve import export_run
 from gatebook.serve import witness as witness_port
 from gatebook.serve.bearer import bearer_words
+from gatebook.serve.exports import ExportProcess
 from gatebook.serve.fetch import fetch_keys
 from gatebook.serve.follow import follow
 from gatebook.serve.fresh import now
@@ -55,7 +57,18 @@ from gatebook.vault.witness import Witness
 # How often the store is asked whether keys or people changed; a revoked key's sessions end within it.
 STORE_POLL_S = 0.5
 
-__all__ = ["compose", "explain", "run", "run_witness", "serve", "test_policies", "test_target", "try_database"]
+__all__ = [
+    "compose",
+    "explain",
+    "run",
+    "run_export",
+    "run_witness",
+    "send_export",
+    "serve",
+    "test_policies",
+    "test_target",
+    "try_database",
+]
 
 _log = structlog.get_logger("gatebook")
 
@@ -82,6 +95,18 @@ def run_witness(witness: Witness, host: str, port: int, opened: Callable[[str], 
     """Serve a witness until it is told to stop; `opened` is called with its URL. OperatorFault if it cannot listen."""
     configure_logs()
     witness_port.run_witness(witness, host, port, opened)
+
+
+def run_export(config: Path, name: str, *, until_input_ends: bool) -> None:
+    """Send what is sealed until it is told to stop. EvidenceFault where it must not go on, OperatorFault."""
+    configure_logs()
+    export_run.run_export(load_settings(config), name, until_input_ends=until_input_ends)
+
+
+def send_export(config: Path, name: str) -> int:
+    """Send what is sealed now; how many entries. EvidenceFault where it must not, OperatorFault where some wait."""
+    configure_logs()
+    return export_run.send_export(load_settings(config), name)
 
 
 @contextmanager
@@ -185,9 +210,12 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         raise OperatorFault("the gate stopped because evidence could not be written", "free the disk, then start again")
 
 
-def _children(settings: Settings, report: Callable[[str, str], None]) -> list[NotaryProcess | IndexerProcess]:
+Child = NotaryProcess | IndexerProcess | ExportProcess
+
+
+def _children(settings: Settings, report: Callable[[str, str], None]) -> list[Child]:
     """The processes that run beside the gate."""
-    children: list[NotaryProcess | IndexerProcess] = []
+    children: list[Child] = [ExportProcess(settings.path, export.name, report) for export in settings.exports]
     if settings.ledger.notary == "serve":
         children.append(NotaryProcess(settings.path, report))
     if settings.index.follow == "serve":

@@ -24,6 +24,8 @@ WITHOUT_TWIN = {
     "gatebook.native.carrier": "re-exports; the native objects are tested in rust/carrier and by tests/real",
     "gatebook.native.pure": "re-exports; the functions are tested in rust/wire and rust/pgparse and by tests/playbook",
     "gatebook.serve.catalogues": "needs a database: tests/real",
+    "gatebook.serve.export_run": "tests/security/test_au_export.py runs and kills it",
+    "gatebook.serve.exports": "tests/real/test_export.py kills what it starts",
     "gatebook.serve.follow": "tests/real follows a book",
     "gatebook.serve.child": "tests/real/test_ledger.py and test_search.py kill such processes",
     "gatebook.serve.fresh": "draws from clock and randomness, and decides nothing",

@@ -24,6 +24,7 @@ COMMANDS = {
     "serve": ("gatebook.cli.serve", "Run the gate."),
     "notary": ("gatebook.cli.notary", "Seal the journals into the signed ledger."),
     "witness": ("gatebook.cli.witness", "Cosign the checkpoints of other people's ledgers."),
+    "export": ("gatebook.cli.exports", "Exports: what is sealed goes to other systems, such as a SIEM."),
     "reload": (
         "gatebook.cli.reload",
         "Let the running gate read its files anew.",

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 from gatebook.config.authorities import check_authorities
+from gatebook.config.exports import check_exports
 from gatebook.config.issuers import check_issuers
 from gatebook.config.ledger import check_ledger
 from gatebook.config.secrets import ConfigFault
@@ -62,6 +63,7 @@ def parse_settings(content: bytes, path: Path) -> Settings:
     check_issuers(settings.issuers, place.below("issuer"))
     check_authorities(settings, place)
     check_vaults(settings.evidence, place.below("evidence"))
+    check_exports(settings, place)
     return settings
 
 

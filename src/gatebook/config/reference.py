@@ -16,6 +16,7 @@ from gatebook.config.secrets import SecretRef
 from gatebook.config.settings import (
     AccountSettings,
     EvidenceSettings,
+    ExportSettings,
     GateSettings,
     IndexSettings,
     LimitSettings,
@@ -42,6 +43,7 @@ _TABLES: tuple[tuple[str, type[Any]], ...] = (
     ("[ledger]", LedgerSettings),
     ("[[ledger.witness]]", WitnessSettings),
     ("[[ledger.timestamp]]", TimestampSettings),
+    ("[[export]]", ExportSettings),
     ("[retention]", RetentionSettings),
     ("[[retention.class]]", RetentionClassSettings),
     ("[index]", IndexSettings),

@@ -146,6 +146,36 @@ class IndexSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSettings:
+    """An export: everything that is sealed goes to a receiver, such as a SIEM, in order, until it acknowledges.
+
+    What is sent, and what the receiver must do: [export](../spec/export.md).
+    """
+
+    name: str = setting(values.name(NAME), "Name of the export in commands and entries; at most 57 characters.")
+    url: str = setting(
+        values.text,
+        "Where records are posted, `https://...` (`http://` on loopback only); or `file:PATH`, a file of JSON lines "
+        "that grows, relative to this file.",
+    )
+    token: SecretRef | None = setting(
+        values.reference, "Sent as bearer token with each request; read anew for each.", default=None
+    )
+    tls_roots: Path | None = setting(
+        values.path, "Root certificates for the receiver's certificate, PEM; the system's if absent.", default=None
+    )
+    batch_entries: int = setting(values.integer(1, 10_000), "Most entries in one request.", default=1000)
+    lag_alarm_s: int = setting(
+        values.integer(1, 86_400), "Seconds that a sealed entry may wait before a failure is entered.", default=60
+    )
+    events: tuple[str, ...] = setting(
+        values.texts,
+        'Prefixes of the kinds of entries that are sent, such as `["operation.", "authn"]`; every one if absent.',
+        default=(),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySettings:
     """Who may do what."""
 
@@ -273,6 +303,7 @@ class Settings:
     gate: GateSettings = setting(values.table(GateSettings), "")
     evidence: EvidenceSettings = setting(values.table(EvidenceSettings), "")
     ledger: LedgerSettings = setting(values.table(LedgerSettings), "", default=LedgerSettings())
+    exports: tuple[ExportSettings, ...] = setting(values.tables(ExportSettings), "", default=())
     retention: RetentionSettings = setting(values.table(RetentionSettings), "", default=RetentionSettings())
     index: IndexSettings = setting(values.table(IndexSettings), "", default=IndexSettings())
     policy: PolicySettings = setting(values.table(PolicySettings), "")
@@ -327,6 +358,11 @@ class Settings:
     def notary_path(self) -> Path:
         """Folder of the notary: its key and state."""
         return self.gate.data / "notary"
+
+    @property
+    def export_path(self) -> Path:
+        """Folder of the cursors of exports."""
+        return self.gate.data / "export"
 
     @property
     def ledger_origin(self) -> str:

@@ -29,6 +29,7 @@ TOML_NAMES = {
     "classes": "class",
     "vaults": "vault",
     "timestamps": "timestamp",
+    "exports": "export",
 }
 """Fields that are arrays of tables; TOML writes them in the singular."""
 

@@ -84,6 +84,8 @@ def check_fixed(old: Settings, new: Settings) -> None:
         for item in fields(getattr(old, section))
         if item.name in names and getattr(getattr(old, section), item.name) != getattr(getattr(new, section), item.name)
     ]
+    if old.exports != new.exports:
+        changed.append("`export`")
     if old.oauth_issuer is not None and new.oauth_issuer is not None and old.oauth_issuer.url != new.oauth_issuer.url:
         changed.append("the issuer that clients are told")
     if (old.gate.tls_certificate is None) != (new.gate.tls_certificate is None):
