@@ -46,7 +46,7 @@ _VERBS = (
 
 
 def measure_index(entries: int = ENTRIES) -> Figures:
-    """Make a ledger, index it and ask. Yields metric, value and unit."""
+    """Make a ledger, index it and ask; all in one thread, timed by its core. Yields metric, value and unit."""
     with tempfile.TemporaryDirectory(prefix="gbindex-", dir="/tmp") as folder:
         ledger = _make(Path(folder) / "ledger", entries)
         index = open_index(Path(folder) / "index.db", key=ledger.key)
@@ -58,13 +58,13 @@ def measure_index(entries: int = ENTRIES) -> Figures:
         for name, question in _questions(entries).items():
             taken = []
             for _ in range(TIMES):
-                began = time.monotonic()
+                began = time.process_time()
                 found = search(index, ledger, question, LAST)
-                taken.append((time.monotonic() - began) * 1000)
+                taken.append((time.process_time() - began) * 1000)
             yield f"{name} ({len(found.hits)} hits)", statistics.median(taken), "ms"
-        began = time.monotonic()
+        began = time.process_time()
         search(index, ledger, _questions(entries)["a table"], LAST, prove=True)
-        yield "a table, with --prove", (time.monotonic() - began) * 1000, "ms"
+        yield "a table, with --prove", (time.process_time() - began) * 1000, "ms"
         index.close()
 
 

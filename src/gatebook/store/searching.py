@@ -126,17 +126,17 @@ def search(index: Index, ledger: Ledger, question: Question, last: int, *, prove
     check_same(cursor, ledger)
     reader = _Reader(ledger)
     found = _find(index, reader, question, cursor, last + 1)
-    hits = tuple(Hit(one, leaf, _outcomes(index, reader, one, leaf, cursor)) for one, leaf in reversed(found[:last]))
+    hits = tuple(reversed(found[:last]))
     if prove:
-        _prove(ledger, cursor, question, [one for one, _ in found], hits)
+        _prove(ledger, cursor, question, [hit.index for hit in found], hits)
     unclear = question.without_contents()
     count = index.count(terms_of(unclear), _span(question, cursor), MAX_UNCLEAR) if unclear else 0
     return Answer(hits, len(found) > last, count, cursor, prove)
 
 
-def _find(index: Index, reader: _Reader, question: Question, cursor: Cursor, most: int) -> list[tuple[int, Leaf]]:
+def _find(index: Index, reader: _Reader, question: Question, cursor: Cursor, most: int) -> list[Hit]:
     """Return the newest entries that answer, newest first."""
-    found: list[tuple[int, Leaf]] = []
+    found: list[Hit] = []
     facets = question.facets()
     terms = terms_of(facets)
     below = cursor.size
@@ -146,7 +146,9 @@ def _find(index: Index, reader: _Reader, question: Question, cursor: Cursor, mos
             _check(reader, one, min(below, cursor.size), facets)
             below = one
             if _answers(question, reader.peek(one)):
-                found.append((one, reader.entry(one)))
+                leaf = reader.entry(one)
+                # Now, while its bundle is at hand: what came of it stands near.
+                found.append(Hit(one, leaf, _outcomes(index, reader, one, leaf, cursor)))
                 if len(found) == most:
                     break
         if len(page) < PAGE:
