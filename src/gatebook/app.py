@@ -194,7 +194,9 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         helpers.append(loop.create_task(guard.run()))
     children = _children(settings, report)
     helpers += [loop.create_task(child.run()) for child in children]
-    with serve_metrics(partial(_counters, carrier, guard), settings.gate.metrics_host, settings.gate.metrics_port):
+    standings = partial(export_run.read_standings, settings) if settings.exports else None
+    counters = partial(_counters, carrier, guard)
+    with serve_metrics(counters, settings.gate.metrics_host, settings.gate.metrics_port, standings):
         opened(port)
         if beside is not None:
             helpers.append(loop.create_task(_beside(beside)))
@@ -215,9 +217,10 @@ Child = NotaryProcess | IndexerProcess | ExportProcess
 
 def _children(settings: Settings, report: Callable[[str, str], None]) -> list[Child]:
     """The processes that run beside the gate."""
-    children: list[Child] = [ExportProcess(settings.path, export.name, report) for export in settings.exports]
+    children: list[Child] = []
     if settings.ledger.notary == "serve":
         children.append(NotaryProcess(settings.path, report))
+    children += [ExportProcess(settings.path, export.name, report) for export in settings.exports]
     if settings.index.follow == "serve":
         children.append(IndexerProcess(settings.path))
     return children

@@ -6,7 +6,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
+import tomllib
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -33,6 +36,9 @@ def place(server: Postgres, folder: Path, receiver: Siem) -> Iterator[Place]:
     place = make_place(folder, server, name)
     export = f'\n[[export]]\nname = "siem"\nurl = "{receiver.url}"\nlag_alarm_s = 2\n'
     place.gate.config.write_text(place.gate.config.read_text() + export)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        place.gate.set("gate", metrics_port=int(probe.getsockname()[1]))
     place.gate.serve()
     yield place
     place.gate.stop()
@@ -45,6 +51,15 @@ def shown(gate: Gate) -> dict[str, Any]:
 
 def ledger_of(gate: Gate) -> dict[str, Any]:
     return cast("dict[str, Any]", gate.ask("ledger", "show"))
+
+
+def metric(gate: Gate, name: str) -> float:
+    """A figure of the export in the gate's metrics."""
+    port = tomllib.loads(gate.config.read_text())["gate"]["metrics_port"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    (found,) = [line for line in lines if line.startswith(f'gatebook_export_{name}{{export="siem"}} ')]
+    return float(found.split()[1])
 
 
 def exporter_of(gate: Gate) -> int:
@@ -109,6 +124,8 @@ def test_au_15_a_receiver_that_hangs_slows_neither_gate_nor_notary_and_raises_th
     assert slowest < 5
     eventually(lambda: shown(place.gate)["alarm"], within_s=WITHIN_S)
     eventually(lambda: ledger_of(place.gate)["not_sealed"] == {}, within_s=WITHIN_S)
+    assert metric(place.gate, "behind_entries") > 20
+    assert metric(place.gate, "behind_seconds") > 2
     receiver.told.answer = 204
     receiver.told.let.set()
     eventually(lambda: not shown(place.gate)["alarm"], within_s=60)
@@ -126,6 +143,7 @@ def test_au_15_an_exporter_that_refuses_is_not_started_again_and_the_gate_goes_o
     eventually(lambda: "the export stopped" in place.gate.log.read_text(), within_s=WITHIN_S)
     assert place.through.psql("-c", "SELECT 1").returncode == 0
     assert shown(place.gate)["refused"].startswith("export_cursor: ")
+    assert metric(place.gate, "refused") == 1
     assert exporter_of(place.gate) == 0
     assert len(receiver.told.kept) == kept
     assert place.entries("failure")[-1]["what"] == "export siem refused to go on"

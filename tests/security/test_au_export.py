@@ -129,6 +129,7 @@ def test_au_15_every_sealed_entry_arrives_in_order_whatever_the_receiver_answers
     assert {request["content-type"] for request in export.siem.told.requests} == {"application/x-ndjson"}
 
 
+@pytest.mark.timeout(60 + 5 * KILLS)
 def test_au_15_an_exporter_killed_at_any_moment_loses_nothing_and_repeats_one_batch_at_most(export: Exporting) -> None:
     export.configure()
     chance = random.Random(15)

@@ -57,7 +57,11 @@ def once(config: Path, *, name: str) -> None:
 @config_option
 @json_option
 def show(config: Path, *, as_json: bool) -> None:
-    """Show how far each export is, how far behind the ledger, and what its receiver said last."""
+    """Show how far each export is.
+
+    The next index, the entries that wait and for how long, the last acknowledgement, and what went wrong last. Only
+    reads; exports may be running.
+    """
     from gatebook.vault.cursor import ExportFolder  # noqa: PLC0415  cryptography, only here
     from gatebook.vault.ledger import LedgerFolder  # noqa: PLC0415  as above
     from gatebook.vault.outgoing import read_export_standing  # noqa: PLC0415  as above

@@ -23,7 +23,7 @@ from gatebook.serve.receivers import Receiver, make_receiver
 from gatebook.vault.cursor import ExportFolder
 from gatebook.vault.journal import JournalWriter
 from gatebook.vault.ledger import LedgerFolder, SystemDisk
-from gatebook.vault.outgoing import Outgoing
+from gatebook.vault.outgoing import ExportStanding, Outgoing, read_export_standing
 
 LOCK_WAIT_S = 5.0  # for the journal of a process that is just ending
 
@@ -45,6 +45,17 @@ def send_export(settings: Settings, name: str) -> int:
     receiver = make_receiver(export, settings)
     with _opened(settings, export, receiver) as exporter:
         return asyncio.run(_once(exporter, receiver))
+
+
+def read_standings(settings: Settings) -> list[ExportStanding]:
+    """Return how each export stands, by its files. May be called from any thread."""
+    ledger = LedgerFolder(settings.ledger_path)
+    return [
+        read_export_standing(
+            ledger, settings.ledger_origin, ExportFolder(settings.export_path, export.name), export.name, now
+        )
+        for export in settings.exports
+    ]
 
 
 async def _run(exporter: Exporter, receiver: Receiver, *, until_input_ends: bool) -> None:

@@ -186,10 +186,11 @@ class Exporter:
         """Enter when entries begin to wait too long, and when that is over.
 
         Each is an entry, which is sealed and waits in its turn, yet begins no alarm where one is on: there are two at
-        most for each time that the receiver fails and comes back.
+        most for each time that the receiver fails and comes back. It is over at half of the time only: a receiver that
+        is just too slow would fill the book.
         """
-        waiting_s = self._outgoing.waiting_s()
-        is_late = waiting_s > self._plan.lag_alarm_s
+        bound_s = self._plan.lag_alarm_s / 2 if self._state.alarm else self._plan.lag_alarm_s
+        is_late = self._outgoing.waiting_s() > bound_s
         if is_late == self._state.alarm:
             return
         name = self._plan.name

@@ -116,6 +116,8 @@ class ExportFolder:
             take_lock(self._lock).close()
         except BlockingIOError:
             return True
+        except OSError:
+            return False  # another user's, who alone could tell
         return False
 
     def read_cursor(self) -> Cursor | None:

@@ -7,19 +7,19 @@ import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.notary import ORIGIN, folders, seal, write_entries
+from support.notary import ORIGIN, DiskFailed, FailingDisk, folders, seal, write_entries
 
 from gatebook.model.errors import OperatorFault
 from gatebook.serve import exporting
 from gatebook.serve.exporting import Exporter, ExportPlan
 from gatebook.serve.receivers import NotAcknowledged, TooLarge
 from gatebook.vault.cursor import ExportFolder
-from gatebook.vault.journal import JournalWriter
-from gatebook.vault.ledger import LedgerFolder, SystemDisk
+from gatebook.vault.journal import Faults, JournalReader, JournalWriter
+from gatebook.vault.ledger import Disk, LedgerFolder, SystemDisk
 from gatebook.vault.outgoing import Outgoing
 
 
@@ -54,18 +54,34 @@ def journal(tmp_path: Path) -> Iterator[JournalWriter]:
         yield opened
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
+@dataclass
+class Clock:
+    """Stands still until it is set; the entries of these tests are older."""
+
+    moment: datetime = datetime(2026, 6, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+
+STILL = Clock()
 
 
 def exporter(
-    root: Path, journal: JournalWriter, receiver: Kept, *, batch: int = 100, events: tuple[str, ...] = ()
+    root: Path,
+    journal: JournalWriter,
+    receiver: Kept,
+    now: Clock = STILL,
+    *,
+    batch: int = 100,
+    events: tuple[str, ...] = (),
+    disk: Disk | None = None,
 ) -> Exporter:
     files = ExportFolder(root / "export", "siem")
     (root / "export").mkdir(exist_ok=True)
     outgoing = Outgoing(LedgerFolder(folders(root).ledger), ORIGIN, files.read_cursor(), now)
     plan = ExportPlan("siem", "export-siem", batch, 60, events)
-    return Exporter(plan, outgoing, receiver, files=files, disk=SystemDisk(), journal=journal, now=now)
+    return Exporter(plan, outgoing, receiver, files=files, disk=disk or SystemDisk(), journal=journal, now=now)
 
 
 def cursor(root: Path) -> int:
@@ -110,6 +126,23 @@ def test_a_batch_that_is_too_large_is_halved_and_grows_again(tmp_path: Path, jou
     assert cursor(tmp_path) == 1000
 
 
+@pytest.mark.parametrize("persists", [False, True])
+@pytest.mark.parametrize("at", range(1, 7))
+def test_whatever_write_of_the_cursor_fails_one_batch_is_repeated_at_most_and_none_is_lost(
+    tmp_path: Path, journal: JournalWriter, at: int, persists: bool
+) -> None:
+    write_entries(tmp_path, "gate", 50)
+    seal(tmp_path)
+    receiver, disk = Kept(), FailingDisk(at, persists=persists)
+    with pytest.raises(DiskFailed):  # the start and five batches: six writes
+        asyncio.run(exporter(tmp_path, journal, receiver, batch=10, disk=disk).once())
+    assert disk.steps == at
+    asyncio.run(exporter(tmp_path, journal, receiver, batch=10).once())
+    whole = [list(range(first, first + 10)) for first in range(0, 50, 10)]
+    repeated = [] if persists or at == 1 else [whole[at - 2]]
+    assert receiver.batches == [*whole[: at - 1], *repeated, *whole[at - 1 :]]
+
+
 def test_kinds_that_are_not_asked_for_are_passed_over(tmp_path: Path, journal: JournalWriter) -> None:
     write_entries(tmp_path, "gate", 20)
     seal(tmp_path)
@@ -137,6 +170,19 @@ def test_what_was_sealed_last_is_sent_when_it_is_told_to_stop(tmp_path: Path, jo
 
     asyncio.run(work())
     assert (len(receiver.batches), cursor(tmp_path)) == (1, 30)
+
+
+def test_an_alarm_begins_beyond_the_lag_and_is_over_at_half_of_it(tmp_path: Path, journal: JournalWriter) -> None:
+    write_entries(tmp_path, "gate", 3)
+    seal(tmp_path)
+    made = exporter(tmp_path, journal, Kept(down="it is down"), clock := Clock())
+    entered: list[int] = []
+    for waited_s in (0, 59, 61, 59, 31, 61, 29, 59, 61):
+        clock.moment = Clock().moment + timedelta(seconds=waited_s)
+        with pytest.raises(OperatorFault):
+            asyncio.run(made.once())
+        entered.append(len(list(JournalReader(journal.folder, Faults()).read())))
+    assert entered == [0, 0, 1, 1, 1, 1, 2, 2, 3]
 
 
 def test_a_receiver_that_hangs_does_not_hold_up_the_end(
