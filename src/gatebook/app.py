@@ -204,7 +204,8 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         cause = ends[done.pop()]
         await gateway.stop(cause)
-        await asyncio.gather(*(child.stop() for child in children))
+        for child in children:  # the notary first: what it seals last goes out too
+            await child.stop()
     for task in (*helpers, *ends):
         task.cancel()
     remove_pid(settings.gate.data)
