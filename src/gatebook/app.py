@@ -170,19 +170,7 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
     guard = make_guard(settings, halt=gateway.halt, report=report, now_s=time.time)
     if guard is not None:
         guard.look()  # before anybody can come in
-    listener, port = carrier.listen(
-        settings.gate.host,
-        settings.gate.port,
-        protocol="postgres",
-        certificate=parts.in_force.certificate,
-        key=parts.in_force.certificate_key,
-        client_roots=parts.in_force.client_roots,
-        client_required=parts.in_force.client_required,
-        insecure_plaintext=settings.gate.insecure_plaintext,
-        bearer=bearer_words(settings),
-    )
-    if settings.gate.insecure_plaintext:
-        _log.warning("insecure_plaintext is set: keys cross the wire readable")
+    listener, port = _listen(carrier, parts.in_force)
     helpers = [loop.create_task(_watch_store(parts.store, gateway))]
     if rules.any_target is None:  # a throwaway gate has nothing to take up
         reloader = Reloader(gateway, parts.journal, parts.tokens, parts.in_force, listener)
@@ -211,6 +199,23 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
     remove_pid(settings.gate.data)
     if gateway.failed.is_set():
         raise OperatorFault("the gate stopped because evidence could not be written", "free the disk, then start again")
+
+
+def _listen(carrier: Carrier, in_force: Regime) -> tuple[int, int]:
+    gate = in_force.settings.gate
+    if gate.insecure_plaintext:
+        _log.warning("insecure_plaintext is set: keys cross the wire readable")
+    return carrier.listen(
+        gate.host,
+        gate.port,
+        protocol="postgres",
+        certificate=in_force.certificate,
+        key=in_force.certificate_key,
+        client_roots=in_force.client_roots,
+        client_required=in_force.client_required,
+        insecure_plaintext=gate.insecure_plaintext,
+        bearer=bearer_words(in_force.settings),
+    )
 
 
 Child = NotaryProcess | IndexerProcess | ExportProcess
