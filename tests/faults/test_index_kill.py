@@ -16,6 +16,7 @@ from support.notary import seal, write_entries
 
 ENTRIES = 8_000
 KILLS = 6
+MOST_KILLS = 60  # where the machine is quick, most come too late
 
 
 @pytest.fixture
@@ -40,8 +41,10 @@ def kill_while_it_works(gate: Installation, after_s: float) -> None:
 def test_whenever_it_is_killed_the_index_is_right_as_far_as_it_goes(gate: Installation) -> None:
     chance = random.Random(os.environ.get("SEED", "7"))
     reached: set[int] = set()
-    for number in range(KILLS):
-        kill_while_it_works(gate, chance.uniform(0, 0.7))
+    for number in range(MOST_KILLS):
+        if number >= KILLS and len(reached) > 1:
+            break
+        kill_while_it_works(gate, chance.uniform(0, 0.5))
         shown = gate.run("index", "show", "--json")
         if shown.status == 0:
             reached.add(shown.json["indexed"])

@@ -98,6 +98,7 @@ def test_no_indexer_is_started_where_the_configuration_says_so(server: Postgres,
         place.through.psql("-c", "SELECT 1")
         assert not indexer_of(place)
         assert not (place.gate.data / "index.db").exists()
+        eventually((place.gate.data / "ledger/checkpoint").exists)
         assert eventually(lambda: found(place, "--decision", "allow", "--event", "operation.intent"))
     finally:
         place.gate.stop()
