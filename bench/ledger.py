@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from measure import Case, measure
+from recorded import measure_recordings
 from throwaway_gate import Gate, gatebook
 from throwaway_postgres import Postgres, Programs
 from variants import Variant, open_gatebook
@@ -59,6 +60,11 @@ def measure_ledger(server: Postgres, seconds: int) -> Figures:
         open_gatebook(server, Path(folder) / "gate", verify=False) as (variant, gate),
     ):
         yield from _measure(server.programs, variant, gate, seconds)
+    with (
+        tempfile.TemporaryDirectory(prefix="gbrecorded-", dir="/tmp") as folder,
+        open_gatebook(server, Path(folder) / "gate", verify=False) as (variant, gate),
+    ):
+        yield from measure_recordings(server.programs, variant, gate, seconds)
 
 
 def _measure(programs: Programs, variant: Variant, gate: Gate, seconds: int) -> Figures:
