@@ -11,9 +11,16 @@ from collections.abc import Sequence
 from gatebook.evidence.checkpoint import Checkpoint, CheckpointFault, open_checkpoint
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.note import Verifier
-from gatebook.evidence.rotation import KeyChain, is_signed
+from gatebook.evidence.rotation import KeyChain, find_rotation, is_signed
 from gatebook.evidence.timestamp import TimestampFault, parse_roots, verify_timestamp
-from gatebook.evidence.tree import consistency_proof, verify_consistency
+from gatebook.evidence.tree import (
+    TILE_WIDTH,
+    consistency_proof,
+    inclusion_proof,
+    leaf_hash,
+    verify_consistency,
+    verify_inclusion,
+)
 from gatebook.evidence.verify import Report
 from gatebook.vault.ledger import LedgerFolder
 
@@ -45,6 +52,32 @@ def follow_keys(ledger: LedgerFolder, checkpoint: Checkpoint, keys: KeyChain, no
         else:
             words = f"the key that follows by entry {one.index} is not signed in by the one before it"
             raise CheckpointFault("checkpoint_handover", words)
+
+
+def newest_key(ledger: LedgerFolder, known: str) -> str:
+    """Return the verifier key to which changes of the key lead from a known one; that itself where there is none.
+
+    Of each change the entry is proven to be in a tree that both keys have signed. EvidenceFault where it is not.
+    """
+    key = known
+    for note in ledger.read_handovers():
+        if is_signed(note, Verifier.parse(key)):
+            key = _change_in(ledger, note, key) or key
+    return key
+
+
+def _change_in(ledger: LedgerFolder, note: bytes, known: str) -> str:
+    """Return the key that gets a handover, of which the known one has signed the tree; empty where there is none."""
+    tree = open_checkpoint(note, Verifier.parse(known))
+    for number in reversed(range((tree.size + TILE_WIDTH - 1) // TILE_WIDTH)):  # it stands among the last entries
+        entries = ledger.entries(number, tree.size)
+        for index, entry in reversed(list(enumerate(entries, number * TILE_WIDTH))):
+            change = find_rotation(index, entry)
+            if change is None or change.old != known or not is_signed(note, Verifier.parse(change.key)):
+                continue
+            verify_inclusion(leaf_hash(entry), index, tree.size, inclusion_proof(ledger, index, tree.size), tree.root)
+            return change.key
+    return ""
 
 
 def check_stamps(

@@ -32,6 +32,7 @@ from gatebook.evidence.tree import (
 )
 from gatebook.model.errors import quoted
 from gatebook.vault.cursor import Cursor, CursorFault, ExportFolder
+from gatebook.vault.following import newest_key
 from gatebook.vault.ledger import LedgerFolder
 
 TRIES = 5  # the notary drops a partial tile while it is being opened
@@ -149,8 +150,7 @@ class Outgoing:
         note = self._ledger.read_checkpoint()
         if note == self._note:
             return
-        verifier = self._verifier or self._read_key()
-        checkpoint = open_checkpoint(note, verifier)
+        verifier, checkpoint = self._open(note)
         old, size = self._cursor.next, checkpoint.size
         if size < old:
             raise CursorFault(f"the receiver has acknowledged {old} entries, and the ledger has {size}")
@@ -167,14 +167,23 @@ class Outgoing:
             if frontier.root() != self._cursor.root:
                 raise CursorFault(f"the tiles do not give the root over the {old} entries that are acknowledged")
             self._frontier = frontier
-        if not self._cursor.key:
-            self._cursor = replace(self._cursor, key=verifier.text())
+        self._cursor = replace(self._cursor, key=verifier.text())
         self._verifier, self._note, self._checkpoint = verifier, note, checkpoint
 
+    def _open(self, note: bytes) -> tuple[Verifier, Checkpoint]:
+        """Return who signed the checkpoint, and it: the key known so far, or one that a change of the key leads to."""
+        if self._verifier is not None:
+            try:
+                return self._verifier, open_checkpoint(note, self._verifier)
+            except EvidenceFault:
+                pass  # the key may have changed: if it has not, what follows says the same
+        verifier = self._read_key()
+        return verifier, open_checkpoint(note, verifier)
+
     def _read_key(self) -> Verifier:
-        key = self._ledger.read_vkey()
-        if self._cursor.key and key != self._cursor.key:
-            raise CursorFault("the cursor is of a ledger with another key")
+        key, known = self._ledger.read_vkey(), self._cursor.key
+        if known and key != known and newest_key(self._ledger, known) != key:
+            raise CursorFault("the cursor is of a ledger with another key, and no change of the key leads to this one")
         verifier = Verifier.parse(key)
         if verifier.name != self._cursor.origin:
             raise CursorFault(

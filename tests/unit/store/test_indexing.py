@@ -99,10 +99,20 @@ def test_says_so_where_a_bundle_is_gone(book: SmallBook) -> None:
     assert raised.value.finding == "tile_missing"
 
 
-def test_notices_another_key(book: SmallBook) -> None:
+def test_goes_on_where_the_notary_has_another_key(book: SmallBook) -> None:
     book.catch_up()
+    book.grow(*LEAVES[:5])
     other = book.signed_by(Signer.make(ORIGIN, bytes(32)))
-    with pytest.raises(IndexFault, match="a ledger with another key") as raised:
+    check_same(book.index.cursor(), other)
+    for _ in catch_up(book.index, other):
+        pass
+    assert (book.index.cursor().size, book.index.cursor().key) == (other.checkpoint.size, other.key)
+
+
+def test_notices_another_ledger(book: SmallBook) -> None:
+    book.catch_up()
+    other = book.signed_by(Signer.make("other.example/ledger", bytes(32)))
+    with pytest.raises(IndexFault, match="of another ledger") as raised:
         check_same(book.index.cursor(), other)
     assert "gatebook index rebuild" in raised.value.hint
     with pytest.raises(IndexFault):

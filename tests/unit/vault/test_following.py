@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
-from support.notary import findings, folders, seal, verify, write_entries
+from support.notary import ORIGIN, findings, folders, seal, verify, write_entries
 from support.rotation import NEW, NEWER, OLD, rotate
 from support.timestamps import Authority, stock_verify
 
@@ -16,6 +16,7 @@ from gatebook.evidence.checkpoint import Checkpoint, sign
 from gatebook.evidence.note import Signer, countersign, parse_note
 from gatebook.evidence.verify import Report
 from gatebook.vault import verification
+from gatebook.vault.following import newest_key
 from gatebook.vault.ledger import LedgerFolder, SystemDisk
 from gatebook.vault.recordings import Recordings
 from gatebook.vault.verification import Trust
@@ -165,3 +166,23 @@ def test_roots_that_are_none_are_named(tmp_path: Path, tsa: Authority) -> None:
     seal(tmp_path)
     tsa.roots.write_text("nothing")
     assert findings(stamped(tmp_path, tsa)) == [("timestamp_roots", "timestamp")]
+
+
+def test_finds_the_newest_key_from_each_before_it(book: Path) -> None:
+    ledger = LedgerFolder(folders(book).ledger)
+    for known in (OLD, NEW, NEWER):
+        assert newest_key(ledger, known.verifier.text()) == NEWER.verifier.text()
+    stranger = Signer.make(ORIGIN, bytes([9]) * 32)
+    assert newest_key(ledger, stranger.verifier.text()) == stranger.verifier.text()
+
+
+def test_a_key_that_only_signs_beside_is_not_followed(book: Path) -> None:
+    ledger = LedgerFolder(folders(book).ledger)
+    (folder,) = {path.parent for path in folders(book).ledger.glob("rotation/*")}
+    for path in folder.iterdir():
+        path.unlink()
+    stranger = Signer.make(ORIGIN, bytes([9]) * 32)
+    kept = (book / "kept-0").read_bytes()
+    size = Checkpoint.parse(parse_note(kept).text).size
+    (folder / str(size)).write_bytes(countersign(kept, stranger))
+    assert newest_key(ledger, OLD.verifier.text()) == OLD.verifier.text()

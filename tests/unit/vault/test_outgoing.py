@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from support.evidence import leaf
 from support.ledger import ORIGIN, write_ledger
+from support.notary import folders, seal, write_entries
+from support.rotation import NEWER, rotate
 
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.note import Signer
@@ -174,3 +176,21 @@ def test_the_standing_tells_of_a_cursor_that_is_refused(tmp_path: Path) -> None:
     files.write_cursor(SystemDisk(), Cursor(ORIGIN, "", 4, EMPTY_ROOT, NOW))
     told = read_export_standing(LedgerFolder(tmp_path / "ledger"), ORIGIN, files, "siem", lambda: NOW)
     assert told.refused.startswith("export_cursor: ")
+
+
+def test_goes_on_where_the_notarys_key_was_changed(tmp_path: Path) -> None:
+    write_entries(tmp_path, "gate", 300)
+    seal(tmp_path)
+    ledger = folders(tmp_path).ledger
+    _, cursor = taken(ledger)
+    running = outgoing(ledger, cursor)
+    running.refresh()
+    for change in (7, 8):
+        rotate(tmp_path, change)
+        write_entries(tmp_path, "gate", 10, first=300 + change)
+        seal(tmp_path)
+    for one in (running, outgoing(ledger, cursor)):
+        one.refresh()
+        piece = one.take(1000, MUCH)
+        assert len(piece.entries) == one.acknowledge(piece).next - cursor.next > 20
+        assert one.cursor.key == NEWER.verifier.text()
