@@ -101,11 +101,12 @@ def person_of(settings: Settings, name: str) -> Subject:
     return Subject(local_issuer(settings.gate.name), name)
 
 
-def tell_signing(settings: Settings, request: Request, path: Path) -> None:
-    """Say how people consent."""
+def tell_signing(settings: Settings, request: Request, path: Path, *, missing: int = NEEDED) -> None:
+    """Say how people consent; `missing` is how many still have to."""
     custodians = ", ".join(settings.retention.custodians) or "nobody, as `retention.custodians` is empty"
-    say(f"request {request.id} waits for the consent of {NEEDED} people; who can: {custodians}")
-    say("each of them looks at it and signs it, then the signature is handed in:")
+    people = "person" if missing == 1 else "people"
+    say(f"request {request.id} waits for the consent of {missing} {people}; who can: {custodians}")
+    say("whoever does looks at it and signs it, then the signature is handed in:")
     say(f"  gatebook consent show {request.id}")
     say(f"  ssh-keygen -Y sign -n {NAMESPACE} -f ~/.ssh/id_ed25519 {path}")
     say(f"  gatebook consent give {request.id} --person NAME --signature {path}.sig")

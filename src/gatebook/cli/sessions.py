@@ -128,6 +128,8 @@ def show(*, session: str, with_text: bool, purpose: str, config: Path, as_json: 
         raise unknown(session)
     if with_text:
         enter_view(settings, session, purpose, "text")
+        if parts is None:
+            say("the key of this session is gone: statements are shown without their literals")
     if as_json:
         told = _session_object(story.session)
         told["operations"] = [_operation_object(operation) for operation in story.operations]

@@ -54,6 +54,16 @@ class PlaceType(click.ParamType["Place"]):
 PLACE = PlaceType()
 
 
+def _gone(settings: Settings, recordings: Recordings, session: str) -> OperatorFault:
+    """Say why there is no recording: nobody knows the session, or it was purged or lost."""
+    from gatebook.vault.book import Book  # noqa: PLC0415  cryptography, only where the book is read
+
+    if Book(folders_of(settings), recordings).read_session(session, None) is None:
+        return unknown(session)
+    hint = "`gatebook ledger verify` says whether two people let it go; `gatebook sessions show` tells what is left"
+    return OperatorFault(f"the recording of session {quoted(session)} is not there any more", hint)
+
+
 @dataclass(slots=True)
 class Viewing:
     """One look at a session's recording. Make it with `begin`, which has entered it."""
@@ -71,7 +81,7 @@ class Viewing:
         """
         recordings = recordings_of(settings, need_key=True)
         if not recordings.path_of(session).exists():
-            raise unknown(session)
+            raise _gone(settings, recordings, session)
         enter_view(settings, session, purpose, form)
         return cls(session, settings, recordings)
 
