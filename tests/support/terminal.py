@@ -8,6 +8,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -63,6 +64,13 @@ class OnTerminal:
         return data
 
 
+def _take_terminal() -> None:
+    """Make the terminal that of the process; a shell that runs the tests in the background has SIGINT ignored."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 @contextmanager
 def on_terminal(
     command: Sequence[str], environment: Mapping[str, str] | None = None, size: tuple[int, int] = (COLS, ROWS)
@@ -78,7 +86,7 @@ def on_terminal(
         stderr=slave,
         env=os.environ | {"TERM": "xterm-256color"} | dict(environment or {}),
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  tests have no threads here
+        preexec_fn=_take_terminal,  # noqa: PLW1509  tests have no threads here
     )
     try:
         yield OnTerminal(process, master, slave, before=before)
