@@ -41,19 +41,13 @@ def whole_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
                     os.link(beside, path)  # refuses what is there; a rename would not
             except FileExistsError as fault:
                 raise _there(path) from fault
-        _sync_folder(path.parent)
+        from gatebook.vault.ledger import sync_folder  # noqa: PLC0415  cryptography, only where a file is written
+
+        sync_folder(path.parent)
     except OSError as fault:
         raise _unwritable(path, fault) from fault
     finally:
         Path(beside).unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _there(path: Path) -> OperatorFault:

@@ -186,6 +186,23 @@ class JournalCheck:
         self._report.add([Finding(name, subject, words)])
 
 
+@dataclass(slots=True)
+class JournalWatch:
+    """Passes on to a check what a reader of its journal tells."""
+
+    check: JournalCheck
+    report: Report
+    check_tail: bool = True
+
+    def segment(self, header: Header, named: int, expected: Position | None) -> None:
+        """See `vault.journal.Watcher`."""
+        self.check.segment(header, named, expected)
+
+    def fault(self, subject: str, fault: EvidenceFault) -> None:
+        """See `vault.journal.Watcher`."""
+        self.report.fault(subject, fault)
+
+
 def check_recording(
     report: Report,
     expected: ExpectedRecording,

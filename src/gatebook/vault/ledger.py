@@ -90,7 +90,7 @@ class SystemDisk:
         """See `Disk`."""
         self._sync_written()
         folders, self._folders = self._folders, set()
-        for done in [self._threads.submit(_sync_folder, folder) for folder in folders]:
+        for done in [self._threads.submit(sync_folder, folder) for folder in folders]:
             done.result()
 
     def _sync_written(self) -> None:
@@ -102,7 +102,7 @@ class SystemDisk:
         """See `Disk`."""
         if not path.parent.is_dir():
             path.parent.mkdir(mode=FOLDER_MODE)
-            _sync_folder(path.parent.parent)
+            sync_folder(path.parent.parent)
         beside = path.with_name(f"{path.name}.new")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:
@@ -110,7 +110,7 @@ class SystemDisk:
         finally:
             _sync_and_close(descriptor)
         beside.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
     def sync_data(self, path: Path) -> None:
         """See `Disk`."""
@@ -148,7 +148,7 @@ class SystemDisk:
 
     def sync_folder(self, path: Path) -> None:
         """See `Disk`."""
-        _sync_folder(path)
+        sync_folder(path)
 
     def _make(self, folder: Path, mode: int = FOLDER_MODE) -> None:
         if folder.is_dir():
@@ -304,7 +304,8 @@ def _sync_and_close(descriptor: int) -> None:
         os.close(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Sync the names in a folder. OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -30,7 +30,7 @@ from gatebook.evidence.retention import (
 from gatebook.model.errors import OperatorFault, quoted
 from gatebook.vault.book import Book
 from gatebook.vault.journal import Faults
-from gatebook.vault.ledger import SECRET_MODE, SystemDisk
+from gatebook.vault.ledger import SECRET_MODE, SystemDisk, sync_folder
 from gatebook.vault.reading import BookReader
 from gatebook.vault.recordings import Recordings
 from gatebook.vault.rewrap import BESIDE
@@ -175,12 +175,4 @@ def destroy(recordings: Recordings, session: str, erase: str) -> Iterator[int]:
         gone = True
         yield size
     if gone:
-        _sync(recordings.path_of(session).parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(recordings.path_of(session).parent)

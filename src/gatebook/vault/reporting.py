@@ -18,11 +18,11 @@ from gatebook.evidence.completeness import Finding
 from gatebook.evidence.entry import EntryFault, Leaf, decode_leaf, parse_time
 from gatebook.evidence.events import check_leaf
 from gatebook.evidence.faults import EvidenceFault
-from gatebook.evidence.journal_format import Header, Position, Record
+from gatebook.evidence.journal_format import Record
 from gatebook.evidence.note import Verifier
 from gatebook.evidence.tiles import decode_bundle
 from gatebook.evidence.tree import TILE_WIDTH
-from gatebook.evidence.verify import JournalCheck, Report
+from gatebook.evidence.verify import JournalCheck, JournalWatch, Report
 from gatebook.evidence.verify_ledger import LedgerCheck
 from gatebook.vault.journal import JournalReader, list_journals, list_segments, writer_lives
 from gatebook.vault.ledger import CHECKPOINT, LedgerFolder
@@ -118,7 +118,7 @@ class _Reading:
         begin = max((one for one in list_segments(folder) if one <= sealed.count + 1), default=0)
         if begin == sealed.count + 1 and begin > 1:
             begin = max((one for one in list_segments(folder) if one <= sealed.count), default=begin)
-        watcher = _Watcher(JournalCheck(writer, self.account.report), self.account.report)
+        watcher = JournalWatch(JournalCheck(writer, self.account.report), self.account.report)
         reached = begin - 1
         for record in JournalReader(folder, watcher, from_segment=begin).read():
             reached = record.number
@@ -175,20 +175,3 @@ class _Heard:
         data = self.ledger.read_bundle(index, width)
         self.reading.take_sealed(index * TILE_WIDTH, decode_bundle(data, width))
         return data
-
-
-@dataclass(slots=True)
-class _Watcher:
-    """Passes on what a reader of a journal tells."""
-
-    check: JournalCheck
-    report: Report
-    check_tail: bool = True
-
-    def segment(self, header: Header, named: int, expected: Position | None) -> None:
-        """See `Watcher`."""
-        self.check.segment(header, named, expected)
-
-    def fault(self, subject: str, fault: EvidenceFault) -> None:
-        """See `Watcher`."""
-        self.report.fault(subject, fault)

@@ -12,13 +12,12 @@ from gatebook.evidence.checkpoint import Checkpoint, open_checkpoint
 from gatebook.evidence.completeness import Finding
 from gatebook.evidence.cosignature import CosignerKey, find_cosignatures
 from gatebook.evidence.faults import EvidenceFault
-from gatebook.evidence.journal_format import Header, Position
 from gatebook.evidence.note import Verifier, parse_note
 from gatebook.evidence.private import PrivateParts
 from gatebook.evidence.recording import ChunkOpener
 from gatebook.evidence.rotation import KeyChain, is_signed
 from gatebook.evidence.tree import consistency_proof, verify_consistency
-from gatebook.evidence.verify import ExpectedRecording, JournalCheck, Report, check_recording
+from gatebook.evidence.verify import ExpectedRecording, JournalCheck, JournalWatch, Report, check_recording
 from gatebook.evidence.verify_ledger import Chain, LedgerCheck, SealedJournal
 from gatebook.vault.following import check_stamps, follow_keys
 from gatebook.vault.journal import list_journals, writer_lives
@@ -33,23 +32,6 @@ T = TypeVar("T")
 
 RETENTION = "retention"  # folder beside the journals
 CACHED_KEYS = 256  # sessions whose private parts come interleaved
-
-
-@dataclass(slots=True)
-class _Watch:
-    """Passes on to a check what a reader tells."""
-
-    check: JournalCheck
-    report: Report
-    check_tail: bool = True
-
-    def segment(self, header: Header, named: int, expected: Position | None) -> None:
-        """See `Watcher`."""
-        self.check.segment(header, named, expected)
-
-    def fault(self, subject: str, fault: EvidenceFault) -> None:
-        """See `Watcher`."""
-        self.report.fault(subject, fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +169,7 @@ def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING
         living = living or lives
         check = JournalCheck(folder.name, report, keys.parts_of)
         sealed_part = SealedJournal(folder.name, chains.pop(folder.name, None), report) if is_sealed else None
-        for record in reader.verify(folder, _Watch(check, report), removals):
+        for record in reader.verify(folder, JournalWatch(check, report), removals):
             if sealed_part is not None:
                 sealed_part.add(record.leaf)
             tombstones.learn(record)
