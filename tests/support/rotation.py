@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,13 +31,22 @@ def wish(root: Path, seed: int = 7, disk: Disk | None = None) -> str:
     return made.key
 
 
-def carry_out(root: Path, disk: Disk | None = None, witnesses: Witnesses | None = None) -> str:
-    """Run a notary that changes its key where that is asked for, and seals once; its key then."""
+def carry_out(
+    root: Path,
+    disk: Disk | None = None,
+    witnesses: Witnesses | None = None,
+    until: Callable[[], bool] = lambda: True,
+) -> str:
+    """Run a notary that changes its key where that is asked for, and seals once and until it is so; its key then."""
     with JournalWriter.open(folders(root).journals, WRITER, sync="every", segment_bytes=1 << 16) as journal:
         notary = Notary.open(folders(root), ORIGIN, SEED, disk or SystemDisk(), witnesses=witnesses)
         try:
             change_key(notary, journal, lambda: datetime.now(UTC))
             notary.seal()
+            deadline = time.monotonic() + 10
+            while not until() and time.monotonic() < deadline:
+                time.sleep(0.05)
+                notary.seal()
             return notary.vkey
         finally:
             notary.close()
