@@ -112,12 +112,17 @@ def cut(answer: bytes) -> bytes:
     return answer[:-7]
 
 
+def changed(answer: bytes) -> bytes:
+    """Another last byte, whatever it was."""
+    return answer[:-1] + bytes([answer[-1] ^ 1])
+
+
 HOSTILE: dict[str, Callable[[Tsa, bytes], bytes]] = {
     "timestamp_form": lambda tsa, query: cut(tsa.reply(query)),
     "timestamp_refused": lambda tsa, _: tsa.reply(b"\x30\x03\x02\x01\x01"),
     "timestamp_imprint": lambda tsa, _: tsa.reply(_request(b"other bytes")),
     "timestamp_nonce": lambda tsa, _: tsa.reply(_request(NOTES[0])),
-    "timestamp_signature": lambda tsa, query: tsa.reply(query)[:-1] + b"\x00",
+    "timestamp_signature": lambda tsa, query: changed(tsa.reply(query)),
 }
 
 
