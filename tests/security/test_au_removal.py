@@ -24,7 +24,8 @@ from support.removal import (
 
 from gatebook.evidence.journal_format import HEADER_BYTES, parse_header
 from gatebook.evidence.private_file import encode_header, encode_record, read_stored
-from gatebook.evidence.removal import NOTARY, Removal, encode_kept
+from gatebook.evidence.removal import Removal, encode_kept
+from gatebook.evidence.rotation import WRITER as NOTARY
 from gatebook.evidence.sealed import Place
 from gatebook.vault.journal import JournalWriter
 from gatebook.vault.sealing import Tampered

@@ -12,7 +12,8 @@ from pathlib import Path
 from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
 from gatebook.evidence.entry import decode_leaf
-from gatebook.evidence.removal import MARK, NOTARY, Removal, parse_removal
+from gatebook.evidence.removal import MARK, Removal, parse_removal
+from gatebook.evidence.rotation import WRITER as NOTARY
 from gatebook.evidence.verify import Report
 from gatebook.vault.cosigning import Witnesses
 from gatebook.vault.journal import JournalWriter, list_segments

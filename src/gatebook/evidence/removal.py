@@ -15,7 +15,6 @@ from gatebook.evidence.entry import EntryFault, Leaf, Value, decode_canonical, e
 from gatebook.evidence.journal_format import LINK_BYTES
 from gatebook.evidence.sealed import MAX_BYTES, WRITER, Place, SealedFault
 
-NOTARY = "notary"  # the writer whose word it is
 EVENT = "journal.removed"
 MARK = b'"event":"journal.removed"'  # what stands between bare quotes is a member
 VERSION = 1

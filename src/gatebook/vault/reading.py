@@ -17,7 +17,8 @@ from gatebook.evidence.entry import decode_leaf
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.journal_format import JournalFault, Position, Record
 from gatebook.evidence.note import Verifier
-from gatebook.evidence.removal import MARK, NOTARY, Removal, parse_removal
+from gatebook.evidence.removal import MARK, Removal, parse_removal
+from gatebook.evidence.rotation import WRITER
 from gatebook.evidence.tree import TILE_WIDTH
 from gatebook.vault.journal import JournalReader, Watcher
 from gatebook.vault.ledger import LedgerFault, LedgerFolder
@@ -121,11 +122,11 @@ class Removals:
         for entry in entries:
             try:
                 leaf = decode_leaf(entry)
-                if leaf.get("writer") != NOTARY or leaf.get("event") != "journal.removed":
+                if leaf.get("writer") != WRITER or leaf.get("event") != "journal.removed":
                     continue
                 removal = parse_removal(leaf)
             except EvidenceFault as fault:
-                self.faults.append((NOTARY, fault))
+                self.faults.append((WRITER, fault))
                 continue
             told = self._known.setdefault((removal.journal, removal.first), removal)
             if told != removal:  # told twice after a crash, it is the same

@@ -15,7 +15,8 @@ from typing import Protocol
 
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.journal_format import HEADER_BYTES, JournalFault, parse_header, segment_name
-from gatebook.evidence.removal import NOTARY, Removal
+from gatebook.evidence.removal import Removal
+from gatebook.evidence.rotation import WRITER
 from gatebook.evidence.sealed import Place
 from gatebook.vault.journal import list_journals, list_segments
 from gatebook.vault.ledger import Disk
@@ -125,7 +126,7 @@ class Remover:
 
     def _remove(self, folder: Path, segment: Segment, mover: Mover) -> Generator[bool]:
         number = self._enter.removed((yield from mover.move(segment)))
-        while self._notary.places.get(NOTARY, Place()).number <= number:
+        while self._notary.places.get(WRITER, Place()).number <= number:
             yield False
         size = self._notary.size
         while self._notary.vouched < size:

@@ -41,10 +41,6 @@ class Tombstones:
         if self._custody.tombstones:
             report.checked["tombstones"] += len(self._custody.tombstones)
 
-    def is_erased(self, session: str) -> bool:
-        """Whether a tombstone says that a session's private parts are gone."""
-        return CONTENTS in self._custody.erased(session)
-
     def learn(self, record: Record) -> None:
         """Take an entry of any journal: the facts of sessions with a tombstone are needed at the end."""
         if not self._custody.tombstones or not any(mark in record.leaf for mark in _FACTS):

@@ -6,13 +6,12 @@ from __future__ import annotations
 import base64
 import json
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.raw_server import server
 
 from gatebook.model.errors import OperatorFault
 from gatebook.model.secret import Secret
@@ -23,33 +22,6 @@ from gatebook.vault.transit import MAX_ANSWER_BYTES, KeyStoreFault, TransitKey, 
 INNER = Secret(b"\x02" * 32)
 TOKEN = "s.very-secret-token"
 HEAD = KeyFile("s_1", "vault:main", b"vault:v1:YWJj").encode()
-
-
-@contextmanager
-def server(serve: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Let `serve` speak on each connection, once; the URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def work() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                try:
-                    serve(connection)
-                except OSError:
-                    continue
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
 
 
 def say(answer: bytes, seen: list[bytes] | None = None) -> Callable[[socket.socket], None]:
