@@ -80,11 +80,14 @@ def cast(request: Request, vote: Vote, crowd: Crowd) -> Request:
     return replace(granted, use_by=vote.at + timedelta(seconds=request.use_s))
 
 
-def use(request: Request, digest: str, crowd: Crowd, now: datetime) -> Request:
-    """Count one use of a granted request for the operation of this digest.
+def use(request: Request, digest: str, crowd: Crowd, now: datetime, by: str) -> Request:
+    """Count one use of a granted request for the operation of this digest; `by` is the operation's id.
 
-    NotNow if it is not granted, late, for another operation, or its approvers are not eligible any more.
+    An operation that has used it is not counted twice. NotNow if it is not granted, late, for another operation, or
+    its approvers are not eligible any more.
     """
+    if by == request.used_by and digest == request.digest:
+        return request
     if request.state is not State.GRANTED:
         raise NotNow(f"the request is {request.state.value}", "the operation has to be asked for again")
     if now >= request.ends_at():
@@ -94,7 +97,7 @@ def use(request: Request, digest: str, crowd: Crowd, now: datetime) -> Request:
     if not is_satisfied(request, crowd):
         raise NotNow("who approved may not approve any more", "the operation has to be asked for again")
     last = request.used + 1 >= request.hold.uses
-    counted = replace(request, used=request.used + 1)
+    counted = replace(request, used=request.used + 1, used_by=by)
     return _end(counted, Step.USE_UP, now, "") if last else _step(counted, Step.USE)
 
 

@@ -106,7 +106,8 @@ class Request:
 
     `matter` finds a like request again without the salt. `shown` is what the people see, as JSON. The client that waits
     is operation number `operation` of `session`; empty where nobody waits on the wire. `reason` is the asker's own.
-    `use_s` is how long a granted one may be used; `minutes` how long a role lasts.
+    `use_s` is how long a granted one may be used; `minutes` how long a role lasts. `gate` has the session; `used_by` is
+    the operation that used it last.
     """
 
     id: str
@@ -121,16 +122,19 @@ class Request:
     binding: str
     salt: str
     shown: str
+    shown_digest: str
     made_at: datetime
     decide_by: datetime
     use_s: int
     session: str = ""
     operation: int = 0
+    gate: str = ""
     reason: str = ""
     minutes: int = 0
     state: State = State.PENDING
     use_by: datetime | None = None
     used: int = 0
+    used_by: str = ""
     ended_at: datetime | None = None
     why: str = ""
     votes: tuple[Vote, ...] = ()
