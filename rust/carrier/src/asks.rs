@@ -54,6 +54,13 @@ impl Asks {
         }
     }
 
+    /// The answer is that it takes longer: a person has to consent.
+    pub(crate) fn held(&mut self, local: u64, until_us: u64) {
+        if let Some(open) = self.open.as_mut().filter(|open| open.local == local) {
+            open.deadline_us = until_us;
+        }
+    }
+
     /// The conversation wants no answer any more.
     pub(crate) fn forget(&mut self, desk: &Desk, local: u64) {
         self.behind.retain(|(waiting, _)| *waiting != local);

@@ -212,11 +212,19 @@ impl Desk {
     /// Answers a ticket; an answer of the wrong kind is silence. False if nobody waits.
     pub(crate) fn answer(&self, ticket: u64, answer: Answer) -> bool {
         let mut state = self.lock();
+        if let (Answer::Held(_), Some(open)) = (&answer, state.open.get(&ticket)) {
+            if open.kind == Kind::Question {
+                let (mailbox, local) = (Arc::clone(&open.mailbox), open.local);
+                drop(state);
+                return mailbox.answer(local, answer); // it stays open
+            }
+        }
         let Some(open) = state.open.remove(&ticket) else { return false };
         drop(state);
         let fits = match &answer {
             Answer::Admitted(_) | Answer::Refused(_) => open.kind == Kind::Hello,
-            Answer::Verdict(_) => open.kind == Kind::Question,
+            Answer::Verdict(_) | Answer::Resume => open.kind == Kind::Question,
+            Answer::Held(_) => false,
             Answer::Noted => open.kind == Kind::Cancel,
             Answer::Silence => true,
         };

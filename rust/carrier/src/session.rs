@@ -180,6 +180,13 @@ impl Session {
                     self.permit = None;
                     self.shared.tally.admitted.fetch_add(1, Ordering::Relaxed);
                 }
+                if let Answer::Held(held) = &answer {
+                    let now = self.shared.clock.now().mono_us;
+                    self.asks.held(local, now.saturating_add(held.wait_us));
+                    self.give(Event::Answered(local, answer));
+                    self.arm();
+                    return;
+                }
                 self.give(Event::Answered(local, answer));
                 self.answered(local);
             }

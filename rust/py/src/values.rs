@@ -159,6 +159,15 @@ impl OperationFacts {
     }
 }
 
+/// An operation that waits for a person.
+pub(crate) fn held(verdict: &Verdict, notice: &Refusal, wait_ms: u64) -> Box<wire::Held> {
+    Box::new(wire::Held {
+        verdict: Arc::clone(&verdict.0),
+        notice: notice.0.clone(),
+        wait_us: wait_ms.saturating_mul(1000),
+    })
+}
+
 /// What was decided about one message.
 #[pyclass(frozen, module = "gatebook._native")]
 pub(crate) struct Verdict(pub(crate) Arc<wire::Verdict>);

@@ -71,6 +71,10 @@ pub enum Answer {
     Refused(Refusal),
     /// To `Question`.
     Verdict(Arc<Verdict>),
+    /// To `Question`: a person has to consent first. The ticket stays open.
+    Held(Box<Held>),
+    /// To a `Question` that was held: ask it again, whatever came of it.
+    Resume,
     /// To `Cancel`: it is in the book and may be carried out.
     Noted,
     /// The desk was slow, raised or is gone: treated as a refusal.
@@ -90,6 +94,17 @@ pub struct Refusal {
     pub hint: String,
     /// Stable refusal code of `docs/spec/refusals.md`, for evidence.
     pub code: String,
+}
+
+/// An operation that waits for a person's consent.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// What was decided, without a refusal: its facts stand in the entry if the wait ends here.
+    pub verdict: Arc<Verdict>,
+    /// What the client is told meanwhile.
+    pub notice: Refusal,
+    /// Microseconds that the desk may let it wait; after that it is silent.
+    pub wait_us: u64,
 }
 
 /// Whether and how a verdict serves more than its own ticket.

@@ -15,6 +15,7 @@ mod facts;
 mod form;
 mod frontend;
 mod greet;
+mod hold;
 mod inflow;
 mod login;
 mod message;
@@ -103,6 +104,8 @@ pub struct Postgres {
     closing_us: Option<u64>,
     /// What was staged when the session ended: a goodbye.
     leaving: Stage,
+    /// What the client is to be told of a held operation, once no message of its own is on its way.
+    notice: Option<Vec<u8>>,
 }
 
 impl Postgres {
@@ -122,6 +125,7 @@ impl Postgres {
             last_us: 0,
             closing_us: None,
             leaving: Stage::default(),
+            notice: None,
         }
     }
 
@@ -196,6 +200,7 @@ impl Conversation for Postgres {
                 self.last_words(code, &words, at, out);
                 self.finish(&cause, at, out);
             }
+            Event::Signal if self.cancel_held(at, out) => {}
             Event::Signal => {
                 if let Phase::Session(session) = &self.phase {
                     out.commands.push(Command::Errand(Box::new(cancel_errand(session))));
@@ -213,7 +218,8 @@ impl Conversation for Postgres {
 
     fn wants_client(&self) -> bool {
         let reads = !matches!(self.phase, Phase::Over | Phase::ClientHandshake { .. });
-        reads && !self.unwritten && !self.blocked && self.closing_us.is_none()
+        let serves = !self.blocked || self.reads_behind();
+        reads && !self.unwritten && serves && self.closing_us.is_none()
     }
 
     fn wants_upstream(&self) -> bool {
@@ -253,11 +259,17 @@ impl Postgres {
                     self.bearer_refused(&refusal, at, out);
                 }
                 Answer::Refused(refusal) => self.not_admitted(&refusal, at, out),
-                Answer::Silence | Answer::Verdict(_) | Answer::Noted => {
+                Answer::Silence
+                | Answer::Verdict(_)
+                | Answer::Held(_)
+                | Answer::Resume
+                | Answer::Noted => {
                     let words = "the gate could not check the credential in time";
                     self.end_with_words("desk.silent", "desk silent", words, at, out);
                 }
             },
+            (Phase::Session(_), Answer::Held(held)) => self.held(ticket, *held, at, out),
+            (Phase::Session(_), Answer::Resume) => self.resumed(ticket, at, out),
             (Phase::Session(session), answer) => {
                 let verdict = match answer {
                     Answer::Verdict(verdict) => Some(verdict),

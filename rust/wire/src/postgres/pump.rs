@@ -135,6 +135,7 @@ impl Postgres {
                 }
                 _ => return,
             }
+            self.tell_held(at, out);
             self.pump_client(&[], at, out);
         }
     }

@@ -26,6 +26,8 @@ pub const STATEMENTS: usize = 1_000;
 pub struct Waiting {
     ticket: u64,
     asked: EpochValues,
+    /// What was decided, while a person has to consent.
+    held: Option<Arc<Verdict>>,
 }
 
 /// How a message was ruled on.
@@ -217,6 +219,36 @@ impl Session {
         }
     }
 
+    /// The desk waits for a person. False if nobody waits for this ticket.
+    pub(super) fn hold(&mut self, ticket: u64, verdict: Arc<Verdict>) -> bool {
+        match &mut self.waiting {
+            Some(waiting) if waiting.ticket == ticket => {
+                waiting.held = Some(verdict);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a person has to consent.
+    pub(super) fn is_held(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.held.is_some())
+    }
+
+    /// The wait is over, and the message is to be ruled on anew. False if it was not held.
+    pub(super) fn resume(&mut self, ticket: u64) -> bool {
+        self.waiting.take_if(|waiting| waiting.ticket == ticket && waiting.held.is_some()).is_some()
+    }
+
+    /// Refuses what is held; its ticket, for nobody waits for it any more.
+    pub(super) fn cancel_held(&mut self, refusal: Refusal, now: EpochValues) -> Option<u64> {
+        let waiting = self.waiting.take_if(|waiting| waiting.held.is_some())?;
+        let verdict =
+            waiting.held.map(|held| Verdict { refusal: Some(refusal), ..(*held).clone() });
+        self.answered = Some((verdict.map(Arc::new), now));
+        Some(waiting.ticket)
+    }
+
     /// The open ticket, given up.
     pub(super) fn give_up_question(&mut self) -> Option<u64> {
         self.waiting.take().map(|waiting| waiting.ticket)
@@ -360,7 +392,8 @@ impl Session {
             prepared: if executes { self.names.texts() } else { Vec::new() },
             too_long: matter.cut || matter.text.len() > limit,
         };
-        self.waiting = Some(Waiting { ticket: *ticket, asked: setup.epochs.now(self.own_epoch) });
+        self.waiting =
+            Some(Waiting { ticket: *ticket, asked: setup.epochs.now(self.own_epoch), held: None });
         out.commands.push(Command::Ask(*ticket, Ask::Question(Box::new(question))));
         Ruling::Wait
     }
