@@ -62,7 +62,7 @@ test-drivers: setup ## Programmes of nine drivers, direct and through the gate: 
 
 test-faults: setup ## Faults for longer than `make test` does: KILLS (200) of gate and notary, each step of the disk (FAULTS)
 	KILLS=$(KILLS) FAULTS=$(FAULTS) OPERATIONS=10000 $(BIN)/python -m pytest tests/faults/test_kill.py \
-		tests/faults/test_notary_kill.py tests/faults/test_every_step.py tests/faults/test_ten_thousand.py $(ARGS)
+		tests/faults/test_notary_kill.py tests/faults/test_removal_kill.py tests/faults/test_every_step.py tests/faults/test_ten_thousand.py $(ARGS)
 
 fuzz: setup ## Fuzz each parser for FUZZ_SECONDS (60)
 	tools/fuzz.sh $(FUZZ_SECONDS)

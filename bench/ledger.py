@@ -6,20 +6,25 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
+import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from measure import Case, measure
-from throwaway_gate import Gate
+from recorded import measure_recordings
+from throwaway_gate import Gate, gatebook
 from throwaway_postgres import Postgres, Programs
 from variants import Variant, open_gatebook
 
+from gatebook.evidence import builders
+from gatebook.evidence.builders import Stamp
 from gatebook.evidence.tree import TILE_WIDTH
+from gatebook.vault.journal import JournalWriter, list_segments
 from gatebook.vault.ledger import LedgerFolder, SystemDisk
 from gatebook.vault.notary import Folders, Notary
 
@@ -55,6 +60,11 @@ def measure_ledger(server: Postgres, seconds: int) -> Figures:
         open_gatebook(server, Path(folder) / "gate", verify=False) as (variant, gate),
     ):
         yield from _measure(server.programs, variant, gate, seconds)
+    with (
+        tempfile.TemporaryDirectory(prefix="gbrecorded-", dir="/tmp") as folder,
+        open_gatebook(server, Path(folder) / "gate", verify=False) as (variant, gate),
+    ):
+        yield from measure_recordings(server.programs, variant, gate, seconds)
 
 
 def _measure(programs: Programs, variant: Variant, gate: Gate, seconds: int) -> Figures:
@@ -73,14 +83,56 @@ def _measure(programs: Programs, variant: Variant, gate: Gate, seconds: int) -> 
     gate.stop()
     entries = int(seals.path.read_bytes().splitlines()[1])
     statements = _statements(ledger.path)
-    for name, folders in (("journal", "journal"), ("ledger", "ledger"), ("recordings", "recordings")):
-        size = sum(path.stat().st_size for path in (gate.data / folders).rglob("*") if path.is_file())
-        yield f"size of a million statements, {name}", size / statements, "MB"
+    yield from _sizes(gate, statements, "")
     yield "sealing", _seal(gate), "entries/s"
+    yield "verifying", entries / _verify(gate), "entries/s"
+    before = _size(gate.data / "journal")
+    took = _remove(gate)
+    yield "removing segments", (before - _size(gate.data / "journal")) / 1e6 / took, "MB/s"
+    yield from _sizes(gate, statements, " after removal")
+    yield "verifying after removal", entries / _verify(gate), "entries/s"
+
+
+def _sizes(gate: Gate, statements: int, when: str) -> Figures:
+    """What a million statements take. After a removal the newest segment is left: it is not counted."""
+    private = _size(gate.data / "recordings", "*.private")
+    newest = max((gate.data / "journal" / "gatebook").glob("*.seg")).stat().st_size if when else 0
+    yield f"size of a million statements, journal{when}", (_size(gate.data / "journal") - newest) / statements, "MB"
+    yield f"size of a million statements, ledger{when}", _size(gate.data / "ledger") / statements, "MB"
+    recordings = _size(gate.data / "recordings") - private
+    yield f"size of a million statements, recordings{when}", recordings / statements, "MB"
+    yield f"size of a million statements, private files{when}", private / statements, "MB"
+
+
+def _size(folder: Path, pattern: str = "*") -> int:
+    return sum(path.stat().st_size for path in folder.rglob(pattern) if path.is_file())
+
+
+def _verify(gate: Gate) -> float:
+    """Seconds that a verification of everything takes."""
     began = time.monotonic()
     gate.ask("ledger", "verify")
-    took = time.monotonic() - began
-    yield "verifying", entries / took, "entries/s"
+    return time.monotonic() - began
+
+
+def _remove(gate: Gate) -> float:
+    """Let a notary remove all segments but the newest; seconds until it has."""
+    gate.set("ledger", remove_segments_after_s=0)
+    folder = gate.data / "journal" / "gatebook"
+    with JournalWriter.open(gate.data / "journal", "gatebook", sync="privileged") as journal:
+        before = list_segments(folder)
+        while list_segments(folder) == before:  # what the gate left is complete once its writer goes on in the next
+            stamp = Stamp("gatebook", datetime.now(UTC))
+            journal.append(builders.failure(stamp, what="filler", action="x" * 1000), durable=False)
+        command = [gatebook(), "notary", "--until-input-ends", "--config", str(gate.config)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as notary:
+            assert notary.stdin is not None
+            began = time.monotonic()
+            while len(list_segments(folder)) > 1:
+                time.sleep(POLL_S)
+            took = time.monotonic() - began
+            notary.stdin.close()
+    return took
 
 
 def _late(ledger: LedgerFolder, seals: Seals) -> Iterator[float]:

@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 from bulk import WAYS, open_bulk  # noqa: E402  tools are on the path now
 from idle import WANTED, idle_kib, possible  # noqa: E402
+from index import ENTRIES, measure_index  # noqa: E402
 from ledger import measure_ledger  # noqa: E402
 from measure import BenchFailed, Case, Sample, idle_session_kib, measure, peak_kib  # noqa: E402  tools are on the path now
 from rich.console import Console  # noqa: E402
@@ -43,10 +44,11 @@ SELECTS = {
     "busy": [Case("simple", 300, tls) for tls in (False, True)],
     "new": [Case("simple", 1, tls=False), Case("simple", 1, tls=False, flood=True)],
 }
-OTHERS = ("bulk", "memory", "ledger", "idle")
+OTHERS = ("bulk", "memory", "ledger", "index", "idle")
 # Beside the clients of a case: PgBouncer keeps connections for two seconds, the gate has one for the catalogue.
 CONNECTIONS = {"max_connections": "800"}
 PLAIN_WIDTH = 150
+QUICK_ENTRIES = 50_000
 Samples = dict[tuple[Case, str], list[Sample]]
 Figure = dict[str, str | float]
 
@@ -94,8 +96,7 @@ def main() -> int:
             figures += _peaks(variants)
             if "bulk" in names:
                 figures += _bulk(server, variants, rounds)
-            if "ledger" in names:
-                figures += _ledger(server, seconds)
+            figures += _books(server, names, seconds, QUICK_ENTRIES if options.quick else ENTRIES)
             if "idle" in names:
                 figures += _many_idle(console)
     except (PostgresMissing, BenchFailed, RuntimeError) as caught:
@@ -182,9 +183,13 @@ def _bulk(server: Postgres, variants: list[Variant], rounds: int) -> Iterable[Fi
                     yield _figure(name, variant.name, "bulk", statistics.median(rates[variant.name]), "MB/s")
 
 
-def _ledger(server: Postgres, seconds: int) -> Iterable[Figure]:
-    for metric, value, unit in measure_ledger(server, seconds):
-        yield _figure("the ledger of 16 clients", "gatebook", metric, value, unit)
+def _books(server: Postgres, names: Sequence[str], seconds: int, entries: int) -> Iterable[Figure]:
+    if "ledger" in names:
+        for metric, value, unit in measure_ledger(server, seconds):
+            yield _figure("the ledger of 16 clients", "gatebook", metric, value, unit)
+    if "index" in names:
+        for metric, value, unit in measure_index(entries):
+            yield _figure(f"the index of {entries:,} entries", "gatebook", metric, value, unit)
 
 
 def _many_idle(console: Console) -> Iterable[Figure]:

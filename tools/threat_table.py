@@ -52,18 +52,19 @@ THREATS = {
     "ID-06": "guessing under other cases of a name, or by another method: one counter; nobody else is locked out",
     "AU-01": "an entry put into a journal, links and all: it is not what the notary sealed",
     "AU-02": "a tail that was cut, a ledger put back or remade: the seal, a kept checkpoint or a witness tells",
-    "AU-03": "a journal or the ledger removed as a whole: it is missed",
+    "AU-03": "a journal, the ledger, or a segment that the notary did not remove, removed: it is missed",
     "AU-04": "entries changed, swapped or doubled, a byte in any file of the ledger or a bundle: found and named",
-    "AU-05": "a ledger made anew under another key: refused by whoever kept the key",
-    "AU-06": "a recording changed, cut, or a chunk of it swapped with another session's: named by session",
+    "AU-05": "a ledger made anew under another key, or under one given up: refused by whoever kept a key",
+    "AU-06": "a recording or private file changed, cut, or swapped with another session's: named by session",
     "AU-07": "whoever fills the book: refused beyond a quota, or counted; refusals, ends and the operator have room",
-    "AU-08": "the gate is killed at any moment: every statement that ran has its intent, and the book verifies",
+    "AU-08": "gate or notary killed at any moment: what ran has its intent, no private part is lost, the book verifies",
     "AU-09": "a second notary is refused; whatever step of its disk fails, there is no fork; none is cosigned",
     "AU-10": "a session id that is a path: refused before a file is opened",
     "AU-11": "control characters, escape sequences or HTML in what a client says: shown, and without effect",
     "AU-12": "a policy changed and put back: each decision names its policies, each loading is entered",
     "AU-13": "a gate that dies: its recordings are finished at the next start, and the book says so",
     "AU-14": "a recording written over, exchanged or lost, by whoever has every key: told by the hashes in the ledger",
+    "AU-15": "an export whose receiver fails or whose process is killed: nothing is dropped, a lag is entered",
 }
 _CARRIER = re.compile(r"def test_([a-z]{2,3})_(\d\d)_\w+")
 

@@ -28,12 +28,15 @@ from gatebook.model.ids import KeyId
 from gatebook.model.principal import Principal
 from gatebook.model.target import Target
 from gatebook.native.carrier import Carrier
+from gatebook.serve import export_run
 from gatebook.serve import witness as witness_port
 from gatebook.serve.bearer import bearer_words
+from gatebook.serve.exports import ExportProcess
 from gatebook.serve.fetch import fetch_keys
 from gatebook.serve.follow import follow
 from gatebook.serve.fresh import now
 from gatebook.serve.gateway import Gateway
+from gatebook.serve.indexer import IndexerProcess
 from gatebook.serve.inquiry import explain, test_policies, test_target
 from gatebook.serve.keys import KeysMissed, KeysRead, TokenKeys, describe
 from gatebook.serve.logs import configure_logs
@@ -42,10 +45,11 @@ from gatebook.serve.notary import NotaryProcess
 from gatebook.serve.plan import make_plan
 from gatebook.serve.reload import Reloader, remove_pid, write_loaded, write_pid
 from gatebook.serve.rules import Regime, read_regime
+from gatebook.serve.witnessed import WitnessGuard, make_guard
 from gatebook.store.base import Store
 from gatebook.store.sqlite import open_store
 from gatebook.vault.journal import JournalUnwritable, JournalWriter
-from gatebook.vault.keys import KeyEncryptionKey, parse_key
+from gatebook.vault.keystore import KeyStore, open_ring
 from gatebook.vault.recordings import Recordings
 from gatebook.vault.recovery import finish_lost
 from gatebook.vault.witness import Witness
@@ -53,7 +57,18 @@ from gatebook.vault.witness import Witness
 # How often the store is asked whether keys or people changed; a revoked key's sessions end within it.
 STORE_POLL_S = 0.5
 
-__all__ = ["compose", "explain", "run", "run_witness", "serve", "test_policies", "test_target", "try_database"]
+__all__ = [
+    "compose",
+    "explain",
+    "run",
+    "run_export",
+    "run_witness",
+    "send_export",
+    "serve",
+    "test_policies",
+    "test_target",
+    "try_database",
+]
 
 _log = structlog.get_logger("gatebook")
 
@@ -65,7 +80,7 @@ class Parts:
     in_force: Regime
     store: Store
     journal: JournalWriter
-    key: KeyEncryptionKey
+    key: KeyStore
     tokens: TokenKeys
 
 
@@ -82,13 +97,25 @@ def run_witness(witness: Witness, host: str, port: int, opened: Callable[[str], 
     witness_port.run_witness(witness, host, port, opened)
 
 
+def run_export(config: Path, name: str, *, until_input_ends: bool) -> None:
+    """Send what is sealed until it is told to stop. EvidenceFault where it must not go on, OperatorFault."""
+    configure_logs()
+    export_run.run_export(load_settings(config), name, until_input_ends=until_input_ends)
+
+
+def send_export(config: Path, name: str) -> int:
+    """Send what is sealed now; how many entries. EvidenceFault where it must not, OperatorFault where some wait."""
+    configure_logs()
+    return export_run.send_export(load_settings(config), name)
+
+
 @contextmanager
 def compose(settings: Settings, adapt: Callable[[Target], Target] | None = None) -> Iterator[Parts]:
     """Build the parts of a gate; they are closed at the end. `adapt` turns the one target into one for any database.
 
     OperatorFault for whatever the operator has to mend.
     """
-    key = parse_key(Secrets.beside(settings.path.parent).read(settings.evidence.recording_key))
+    key = open_ring(settings.evidence, Secrets.beside(settings.path.parent).read)
     gate = settings.gate
     gate.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = open_store(settings.store_path)
@@ -139,19 +166,11 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         loop.add_signal_handler(number, stopping.set)
     write_loaded(parts.journal, parts.in_force, now())
     gateway.start()
-    listener, port = carrier.listen(
-        settings.gate.host,
-        settings.gate.port,
-        protocol="postgres",
-        certificate=parts.in_force.certificate,
-        key=parts.in_force.certificate_key,
-        client_roots=parts.in_force.client_roots,
-        client_required=parts.in_force.client_required,
-        insecure_plaintext=settings.gate.insecure_plaintext,
-        bearer=bearer_words(settings),
-    )
-    if settings.gate.insecure_plaintext:
-        _log.warning("insecure_plaintext is set: keys cross the wire readable")
+    report = partial(_report, parts.journal, settings.gate.name)
+    guard = make_guard(settings, halt=gateway.halt, report=report, now_s=time.time)
+    if guard is not None:
+        guard.look()  # before anybody can come in
+    listener, port = _listen(carrier, parts.in_force)
     helpers = [loop.create_task(_watch_store(parts.store, gateway))]
     if rules.any_target is None:  # a throwaway gate has nothing to take up
         reloader = Reloader(gateway, parts.journal, parts.tokens, parts.in_force, listener)
@@ -159,10 +178,13 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         loop.add_signal_handler(signal.SIGHUP, told.set)
         helpers.append(loop.create_task(reloader.follow(told)))
         write_pid(settings.gate.data)
-    notary = NotaryProcess(settings.path, partial(_report, parts.journal, settings.gate.name))
-    if settings.ledger.notary == "serve":
-        helpers.append(loop.create_task(notary.run()))
-    with serve_metrics(carrier.metrics, settings.gate.metrics_host, settings.gate.metrics_port):
+    if guard is not None:
+        helpers.append(loop.create_task(guard.run()))
+    children = _children(settings, report)
+    helpers += [loop.create_task(child.run()) for child in children]
+    standings = partial(export_run.read_standings, settings) if settings.exports else None
+    counters = partial(_counters, carrier, guard)
+    with serve_metrics(counters, settings.gate.metrics_host, settings.gate.metrics_port, standings):
         opened(port)
         if beside is not None:
             helpers.append(loop.create_task(_beside(beside)))
@@ -170,12 +192,48 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         cause = ends[done.pop()]
         await gateway.stop(cause)
-        await notary.stop()
+        for child in children:  # the notary first: what it seals last goes out too
+            await child.stop()
     for task in (*helpers, *ends):
         task.cancel()
     remove_pid(settings.gate.data)
     if gateway.failed.is_set():
         raise OperatorFault("the gate stopped because evidence could not be written", "free the disk, then start again")
+
+
+def _listen(carrier: Carrier, in_force: Regime) -> tuple[int, int]:
+    gate = in_force.settings.gate
+    if gate.insecure_plaintext:
+        _log.warning("insecure_plaintext is set: keys cross the wire readable")
+    return carrier.listen(
+        gate.host,
+        gate.port,
+        protocol="postgres",
+        certificate=in_force.certificate,
+        key=in_force.certificate_key,
+        client_roots=in_force.client_roots,
+        client_required=in_force.client_required,
+        insecure_plaintext=gate.insecure_plaintext,
+        bearer=bearer_words(in_force.settings),
+    )
+
+
+Child = NotaryProcess | IndexerProcess | ExportProcess
+
+
+def _children(settings: Settings, report: Callable[[str, str], None]) -> list[Child]:
+    """The processes that run beside the gate."""
+    children: list[Child] = []
+    if settings.ledger.notary == "serve":
+        children.append(NotaryProcess(settings.path, report))
+    children += [ExportProcess(settings.path, export.name, report) for export in settings.exports]
+    if settings.index.follow == "serve":
+        children.append(IndexerProcess(settings.path))
+    return children
+
+
+def _counters(carrier: Carrier, guard: WitnessGuard | None) -> dict[str, int]:
+    return carrier.metrics() if guard is None else carrier.metrics() | guard.metrics()
 
 
 async def _beside(work: Callable[[], Awaitable[None]]) -> None:

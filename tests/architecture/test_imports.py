@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "export": {"model", "evidence"},
     "serve": {
         *{"model", "native.pure", "native.carrier", "identity", "policy", "approval", "masking", "evidence"},
-        *{"session", "protocols", "vault", "store", "config"},
+        *{"session", "protocols", "vault", "store", "export", "config"},
     },
     "control": {"model", "identity", "policy", "approval", "masking", "evidence", "session", "store", "vault"},
     "config": {"model"},
@@ -47,7 +47,7 @@ MAY_ALSO = {
     },
 }
 EVERYBODY = {"gatebook"}  # the version
-FLOORS_WITHOUT_IO = ("model", "identity", "policy", "approval", "masking", "evidence", "session", "protocols")
+FLOORS_WITHOUT_IO = ("model", "identity", "policy", "approval", "masking", "evidence", "session", "protocols", "export")
 # Clock, randomness, files, sockets, processes, tasks and logging: values come in as arguments instead.
 BANNED_MODULES = frozenset(
     """

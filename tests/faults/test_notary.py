@@ -18,6 +18,7 @@ from support.notary import (
     verify,
     write_entries,
 )
+from support.rotation import NEW, OLD, carry_out, wish
 
 from gatebook.evidence.checkpoint import open_checkpoint
 from gatebook.evidence.note import Verifier
@@ -109,3 +110,40 @@ def test_the_first_start_may_fail_at_any_step(tmp_path: Path) -> None:
                 seal(root, FailingDisk(at, persists=persists))
             assert seal(root) == 5
             assert findings(verify(root)) == []
+
+
+def prepare_change(root: Path) -> None:
+    prepare(root)
+    assert seal(root) == 1005
+    write_all(root, {"gate": 3}, 3000)
+    wish(root)
+
+
+def test_au_09_a_disk_that_fails_at_any_step_of_a_change_of_key_leaves_the_old_or_the_new(tmp_path: Path) -> None:
+    counting = FailingDisk()
+    prepare_change(tmp_path / "steps")
+    carry_out(tmp_path / "steps", counting)
+    assert counting.steps > 10
+    for at in range(1, counting.steps + 1):
+        for persists in (False, True):
+            root = tmp_path / f"{at}-{persists}"
+            prepare_change(root)
+            past = [*signed(root)]
+            with pytest.raises(DiskFailed):
+                carry_out(root, FailingDisk(at, persists=persists))
+            past += signed(root)
+            assert findings(verify(root, key=OLD.verifier.text())) == [], (at, counting.names[at - 1], persists)
+            write_all(root, {"gate": 1, "cli": 300}, 5000)
+            assert carry_out(root) == NEW.verifier.text()
+            assert findings(verify(root, key=OLD.verifier.text())) == [], (at, counting.names[at - 1], persists)
+            report = verify(root, key=NEW.verifier.text())
+            assert findings(report) == [], (at, counting.names[at - 1], persists)
+            assert report.checked["changes of the key"] == 1
+            assert report.checked["ledger entries"] == report.checked["entries"] == 1005 + 3 + 301 + 1
+            assert not (folders(root).notary / "rotation").exists()
+            past_by_either(root, past)
+
+
+def past_by_either(root: Path, past: list[bytes]) -> None:
+    for note in past:
+        assert findings(verify(root, key=NEW.verifier.text(), since=note)) == []

@@ -18,10 +18,12 @@ import pytest
 from support import judges
 from support.notary import ORIGIN, SEED, findings, folders, verify, write_entries
 from support.notary import seal as seal_alone
+from support.rotation import NEW, OLD, carry_out, wish
 from support.witness import NOTARY, TIME, eventually, next_news, seal, strangers
 
 from gatebook.evidence.cosignature import CosignerKey
 from gatebook.evidence.tree import EMPTY_ROOT
+from gatebook.evidence.verify import Report
 from gatebook.vault.asking import HttpAsk
 from gatebook.vault.cosigning import Witness, Witnesses
 from gatebook.vault.ledger import SystemDisk
@@ -169,6 +171,35 @@ def test_au_02_litewitness_refuses_a_ledger_remade_with_the_stolen_key(
             assert next_news(witnesses) == [f"witness `lite` {words}"]
         report = verify(tmp_path, key=NOTARY.verifier.text(), witnesses=(litewitness.key.text(),))
         assert findings(report) == [("witness_quorum", "cosignatures")]
+
+
+def test_litewitness_follows_a_change_of_the_notary_s_key_once_it_is_told(
+    tmp_path: Path, litewitness: Litewitness
+) -> None:
+    def check() -> Report:
+        return verify(tmp_path, key=OLD.verifier.text(), witnesses=(litewitness.key.text(),))
+
+    def run(size: int) -> str:
+        """Run a notary until so many entries are witnessed; its key then."""
+        with contextlib.closing(HttpAsk(f"http://127.0.0.1:{litewitness.port}")) as ask:
+            witnesses = Witnesses([Witness("lite", litewitness.key, ask)], seen=read_seen(folders(tmp_path).notary))
+            key = carry_out(tmp_path, witnesses=witnesses, until=lambda: check().checked["entries witnessed"] == size)
+        report = check()
+        assert (findings(report), report.checked["entries witnessed"]) == ([], size)
+        return key
+
+    write_entries(tmp_path, "gate", 300)
+    assert run(300) == OLD.verifier.text()
+    wish(tmp_path)
+    # The handover bears both signatures: who knows the old key alone cosigns it, and nothing newer.
+    assert run(301) == NEW.verifier.text()
+    write_entries(tmp_path, "gate", 10, first=300)
+    assert run(301) == NEW.verifier.text()
+    with contextlib.closing(sqlite3.connect(litewitness.folder / "db")) as db:
+        db.execute("INSERT INTO key VALUES (?, ?)", (ORIGIN, NEW.verifier.text()))
+        db.commit()
+    write_entries(tmp_path, "gate", 10, first=310)
+    assert run(321) == NEW.verifier.text()
 
 
 def without_cosignatures(note: bytes) -> bytes:

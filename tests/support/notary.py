@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gatebook.evidence.verify import Report
+from gatebook.vault.cosigning import Witnesses
 from gatebook.vault.journal import JournalWriter
 from gatebook.vault.ledger import Disk, SystemDisk
 from gatebook.vault.notary import Folders, Notary
@@ -23,8 +24,8 @@ def folders(root: Path) -> Folders:
     return Folders(root / "journal", root / "ledger", root / "notary")
 
 
-def open_notary(root: Path, disk: Disk | None = None) -> Notary:
-    return Notary.open(folders(root), ORIGIN, SEED, disk or SystemDisk())
+def open_notary(root: Path, disk: Disk | None = None, witnesses: Witnesses | None = None) -> Notary:
+    return Notary.open(folders(root), ORIGIN, SEED, disk or SystemDisk(), witnesses)
 
 
 def write_entries(root: Path, writer: str, count: int, *, first: int = 0, segment_bytes: int = 1 << 16) -> None:
@@ -65,12 +66,21 @@ class DiskFailed(OSError):
     """What a `FailingDisk` raises."""
 
 
+class Killed(BaseException):
+    """What it raises in place of that where nobody lives on to catch it."""
+
+
 @dataclass
 class FailingDisk:
-    """A disk whose step number `at` (from 1) fails; with `persists` after it was done. Counts the steps."""
+    """A disk whose step number `at` (from 1) fails; with `persists` after it was done. Counts the steps.
+
+    With `halves`, half of what was to be appended is there when it fails.
+    """
 
     at: int = 0
     persists: bool = False
+    halves: bool = False
+    fault: type[BaseException] = DiskFailed
     steps: int = 0
     names: list[str] = field(default_factory=list)
     _disk: SystemDisk = field(default_factory=SystemDisk)
@@ -90,6 +100,14 @@ class FailingDisk:
     def remove(self, path: Path) -> None:
         self._step("remove", lambda: self._disk.remove(path))
 
+    def extend(self, path: Path, at: int, data: bytes) -> None:
+        if self.halves and self.steps + 1 == self.at:
+            self._disk.extend(path, at, data[: len(data) // 2])
+        self._step("extend", lambda: self._disk.extend(path, at, data))
+
+    def sync_folder(self, path: Path) -> None:
+        self._step("sync_folder", lambda: self._disk.sync_folder(path))
+
     def _step(self, name: str, work: Callable[[], None]) -> None:
         self.steps += 1
         self.names.append(name)
@@ -98,4 +116,4 @@ class FailingDisk:
             return
         if self.persists:
             work()
-        raise DiskFailed(f"step {self.at}, {name}")
+        raise self.fault(f"step {self.at}, {name}")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gatebook.evidence.note import Signer
+from gatebook.evidence.note import Signer, Verifier
 from gatebook.vault import cosigning
 from gatebook.vault.cosigning import Answer, NotAnswered, Witnesses
 from gatebook.vault.ledger import Disk, SystemDisk
@@ -24,8 +24,10 @@ LATEST_S = 10.0
 _opened: list[Witness] = []
 
 
-def open_witness(folder: Path, *, name: str = NAME, seed: int = 7, disk: Disk | None = None) -> Witness:
-    made = Witness.open(folder, name, [NOTARY.verifier], bytes([seed]) * 32, disk or SystemDisk())
+def open_witness(
+    folder: Path, *, name: str = NAME, seed: int = 7, disk: Disk | None = None, also: Sequence[Verifier] = ()
+) -> Witness:
+    made = Witness.open(folder, name, [NOTARY.verifier, *also], bytes([seed]) * 32, disk or SystemDisk())
     _opened.append(made)
     return made
 

@@ -39,6 +39,12 @@ class Application(Protocol):
     def run_witness(self, witness: Witness, host: str, port: int, opened: Callable[[str], None]) -> None:
         """Serve a witness until it is told to stop; `opened` is called with its URL."""
 
+    def run_export(self, config: Path, name: str, *, until_input_ends: bool) -> None:
+        """Send what is sealed until it is told to stop. EvidenceFault where it must not go on."""
+
+    def send_export(self, config: Path, name: str) -> int:
+        """Send what is sealed now; how many entries. EvidenceFault where it must not."""
+
     def try_database(
         self,
         url: str,

@@ -7,38 +7,27 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gatebook.cli.application import load_application
+from gatebook.cli.checkup_ledger import check_anchors, check_notary, check_others, check_sealing
 from gatebook.cli.common import recordings_of
+from gatebook.cli.verdicts import Check, Verdict
 from gatebook.config import SecretRef, Secrets, Settings, load_settings
 from gatebook.identity.authority import RootsFault, parse_roots
 from gatebook.model.errors import GatebookError
+from gatebook.model.secret import Secret
 from gatebook.model.target import TlsMode
 from gatebook.vault.clock import CLOCK_UNSYNCHRONISED, clock_state
 
+if TYPE_CHECKING:
+    from gatebook.vault.keystore import KeyStore
+
 EXPIRES_SOON = timedelta(days=30)
+PROBE = "doctor"  # the session id that a key is wrapped for, and kept nowhere
 SEGMENTS_FREE = 4  # a gate takes one segment ahead; room for the recordings beside it
-
-
-class Verdict(StrEnum):
-    """How a check went."""
-
-    OK = "ok"
-    WEAK = "weak"
-    WRONG = "WRONG"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check: its name, how it went, what was seen."""
-
-    name: str
-    verdict: Verdict
-    words: str
 
 
 def check_installation(config: Path, *, offline: bool) -> list[Check]:
@@ -54,7 +43,10 @@ def check_installation(config: Path, *, offline: bool) -> list[Check]:
         _check_secrets,
         _check_recording_key,
         _check_separation,
-        _check_notary,
+        check_notary,
+        check_sealing,
+        check_anchors,
+        _check_index,
         _check_certificate,
         _check_authorities,
         _check_disk,
@@ -63,13 +55,14 @@ def check_installation(config: Path, *, offline: bool) -> list[Check]:
     ):
         checks.extend(_guarded(check, settings))
     if not offline:
+        checks.extend(_guarded(check_others, settings))
         checks.extend(_check_targets(settings))
     return checks
 
 
 def _guarded(check: Callable[[Settings], Iterator[Check]], settings: Settings) -> Iterator[Check]:
     """Run a check; what it could not look at is wrong, not a crash."""
-    name = check.__name__.removeprefix("_check_").replace("_", " ")
+    name = check.__name__.removeprefix("_").removeprefix("check_").replace("_", " ")
     try:
         yield from check(settings)
     except GatebookError as fault:
@@ -91,7 +84,9 @@ def _check_policies(settings: Settings) -> Iterator[Check]:
 
 def _check_permissions(settings: Settings) -> Iterator[Check]:
     places = [settings.gate.data, settings.store_path, settings.journal_path, settings.recordings_path]
-    secrets = [settings.evidence.recording_key, settings.gate.tls_key]
+    evidence = settings.evidence
+    secrets = [evidence.recording_key, *evidence.older_recording_keys, settings.gate.tls_key]
+    secrets += [vault.token for vault in evidence.vaults]
     secrets += [role.password for target in settings.targets for role in target.roles]
     places += [settings.path.parent / one.locator for one in secrets if one is not None and one.scheme == "file"]
     open_to_others = [path for path in places if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077]
@@ -107,6 +102,7 @@ def _check_permissions(settings: Settings) -> Iterator[Check]:
 
 def _check_secrets(settings: Settings) -> Iterator[Check]:
     references: list[SecretRef | None] = [settings.gate.tls_key]
+    references += [vault.token for vault in settings.evidence.vaults]
     for target in settings.targets:
         references += [role.password for role in target.roles]
         references += [target.catalogue.password] if target.catalogue is not None else []
@@ -124,7 +120,25 @@ def _check_recording_key(settings: Settings) -> Iterator[Check]:
     newest = max(recordings.list_sessions(), default=None)
     if newest is not None:
         recordings.recording_key(newest)
-    yield Check("recording key", Verdict.OK, "opens the newest recording" if newest else "has its form")
+    if recordings.key is not None and recordings.key.is_remote:
+        yield _probe(recordings.key)
+    else:
+        yield Check("recording key", Verdict.OK, "opens the newest recording" if newest else "has its form")
+
+
+def _probe(store: KeyStore) -> Check:
+    """Wrap a key and open it: for its session it must open, for another it must not."""
+    from gatebook.vault.keys import KeyFault, KeyFile, parse_key_file  # noqa: PLC0415  cryptography, only here
+
+    head = store.wrap(PROBE, Secret(bytes(32)))
+    store.unwrap(PROBE, head)
+    file = parse_key_file(PROBE, head)
+    try:
+        store.unwrap(f"{PROBE}_2", KeyFile(f"{PROBE}_2", file.kek, file.wrapped).encode())
+    except KeyFault:
+        return Check("recording key", Verdict.OK, f"{store.id} wraps and opens, for one session each")
+    words = f"{store.id} does not bind what it wraps to its session: its server is too old for `associated_data`"
+    return Check("recording key", Verdict.WRONG, words)
 
 
 def _check_separation(settings: Settings) -> Iterator[Check]:
@@ -141,21 +155,20 @@ def _check_separation(settings: Settings) -> Iterator[Check]:
         yield Check("root key", Verdict.WEAK, f"{root_key} is on this machine: who has it can pose as the gate")
 
 
-def _check_notary(settings: Settings) -> Iterator[Check]:
-    from gatebook.vault.journal import writer_lives  # noqa: PLC0415  the native module, only where evidence is read
+def _check_index(settings: Settings) -> Iterator[Check]:
+    from gatebook.cli.indexed import open_ledger, opened_index  # noqa: PLC0415  cryptography, only here
+    from gatebook.store.indexing import check_same  # noqa: PLC0415  as above
 
-    key = settings.notary_path / "key"
-    if settings.ledger.notary == "apart" and not writer_lives(settings.notary_path):
-        yield Check("notary", Verdict.WRONG, "it runs apart, and does not run: nothing is sealed (`gatebook notary`)")
-    if not key.exists():
-        yield Check("notary", Verdict.OK, "nothing is sealed yet; it makes its key when it first starts")
+    if not settings.index_path.exists():
         return
-    if key.stat().st_uid == settings.gate.data.stat().st_uid:
-        words = "its key is read under the gate's OS user, who can make the ledger anew: run it apart, as another user"
-        yield Check("notary", Verdict.WEAK, words)
+    try:
+        with opened_index(settings.index_path) as index:
+            cursor = index.cursor()
+        check_same(cursor, open_ledger(settings))
+    except GatebookError as fault:  # it can be made anew: nothing is lost
+        yield Check("index", Verdict.WEAK, _words(fault))
     else:
-        yield Check("notary", Verdict.OK, "its key belongs to another OS user than the gate's data")
-    yield Check("anchor", Verdict.WEAK, "no witness: keep `ledger.vkey`, and `checkpoint` now and then, elsewhere")
+        yield Check("index", Verdict.OK, f"{cursor.size:,} entries of the ledger can be searched")
 
 
 def _check_certificate(settings: Settings) -> Iterator[Check]:

@@ -97,16 +97,16 @@ def folders_of(settings: Settings) -> Folders:
 
 def recordings_of(settings: Settings, *, need_key: bool) -> Recordings:
     """Return the recordings, with their key where it can be had. ConfigFault if it is needed and cannot."""
-    from gatebook.vault.keys import parse_key  # noqa: PLC0415  cryptography, only where it is needed
+    from gatebook.vault.keystore import open_ring  # noqa: PLC0415  cryptography, only where it is needed
     from gatebook.vault.recordings import Recordings  # noqa: PLC0415  as above
 
     try:
-        secret = Secrets.beside(settings.path.parent).read(settings.evidence.recording_key)
+        ring = open_ring(settings.evidence, Secrets.beside(settings.path.parent).read)
     except ConfigFault:
         if need_key:
             raise
         return Recordings(settings.recordings_path)
-    return Recordings(settings.recordings_path, parse_key(secret))
+    return Recordings(settings.recordings_path, ring)
 
 
 def load(config: Path) -> Settings:

@@ -13,6 +13,7 @@ from gatebook.cli.custody import Desk, opened_desk, person_of, read_desk, reques
 from gatebook.cli.names import NAME
 from gatebook.cli.output import json_time, print_facts, print_json, print_table, say, show_time
 from gatebook.evidence import builders
+from gatebook.evidence.consent import NEEDED
 from gatebook.evidence.entry import Leaf, Value
 from gatebook.model.errors import OperatorFault, quoted
 
@@ -121,7 +122,8 @@ def give(request: str, person: str, signature: Path, config: Path) -> None:
             say(f"hold {asked.request.hold} is released")
             return
     if not asked.is_granted:
-        tell_signing(settings, asked.request, requests_of(settings).path_of(request))
+        missing = NEEDED - len(asked.consents)
+        tell_signing(settings, asked.request, requests_of(settings).path_of(request), missing=missing)
     else:
         say(f"granted; carry it out with `gatebook purge run {request}`")
 

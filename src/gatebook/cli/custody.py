@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatebook.cli.common import now, opened_journal, operator, stamp
+from gatebook.cli.common import folders_of, now, opened_journal, operator, recordings_of, stamp
 from gatebook.cli.output import say
 from gatebook.config import Settings
 from gatebook.evidence import builders
@@ -54,18 +54,16 @@ class Desk:
 @contextmanager
 def opened_desk(settings: Settings) -> Iterator[Desk]:
     """Hold the journal of the command line and read it. OperatorFault where it is damaged."""
-    from gatebook.vault.purging import read_custody  # noqa: PLC0415  cryptography, only where it is needed
-
     with opened_journal(settings) as journal:
-        custody, _ = read_custody(settings.journal_path)
-        yield Desk(settings, journal, custody)
+        yield Desk(settings, journal, read_desk(settings))
 
 
 def read_desk(settings: Settings) -> Custody:
     """Return what is in force, without holding anything."""
-    from gatebook.vault.purging import read_custody  # noqa: PLC0415  as above
+    from gatebook.vault.purging import read_custody  # noqa: PLC0415  cryptography, only where it is needed
+    from gatebook.vault.reading import BookReader  # noqa: PLC0415  as above
 
-    return read_custody(settings.journal_path)[0]
+    return read_custody(BookReader(folders_of(settings), recordings_of(settings, need_key=False)))[0]
 
 
 def requests_of(settings: Settings) -> Requests:
@@ -103,11 +101,12 @@ def person_of(settings: Settings, name: str) -> Subject:
     return Subject(local_issuer(settings.gate.name), name)
 
 
-def tell_signing(settings: Settings, request: Request, path: Path) -> None:
-    """Say how people consent."""
+def tell_signing(settings: Settings, request: Request, path: Path, *, missing: int = NEEDED) -> None:
+    """Say how people consent; `missing` is how many still have to."""
     custodians = ", ".join(settings.retention.custodians) or "nobody, as `retention.custodians` is empty"
-    say(f"request {request.id} waits for the consent of {NEEDED} people; who can: {custodians}")
-    say("each of them looks at it and signs it, then the signature is handed in:")
+    people = "person" if missing == 1 else "people"
+    say(f"request {request.id} waits for the consent of {missing} {people}; who can: {custodians}")
+    say("whoever does looks at it and signs it, then the signature is handed in:")
     say(f"  gatebook consent show {request.id}")
     say(f"  ssh-keygen -Y sign -n {NAMESPACE} -f ~/.ssh/id_ed25519 {path}")
     say(f"  gatebook consent give {request.id} --person NAME --signature {path}.sig")

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
-from gatebook.cli.checkup import Check, Verdict, check_installation
+from gatebook.cli.checkup import check_installation
 from gatebook.cli.common import config_option, json_option
 from gatebook.cli.output import print_json, print_table
+from gatebook.cli.verdicts import Check, Verdict
 
 
 @click.command("doctor")
-@click.option("--offline", is_flag=True, help="Do not connect to the targets.")
+@click.option("--offline", is_flag=True, help="Do not connect to targets, witnesses and time-stamp authorities.")
 @config_option
 @json_option
 def command(*, offline: bool, config: Path, as_json: bool) -> None:

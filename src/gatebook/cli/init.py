@@ -14,8 +14,8 @@ from gatebook.cli.common import json_option, now, opened_journal, operator, stam
 from gatebook.cli.names import NAME
 from gatebook.cli.output import print_json, say
 from gatebook.config import load_settings
+from gatebook.config.declaring import NAME as GATE_NAME
 from gatebook.config.settings import DEFAULT_PORT
-from gatebook.config.settings import NAME as GATE_NAME
 from gatebook.evidence import builders
 from gatebook.identity.api_key import local_issuer
 from gatebook.model.credential import Person

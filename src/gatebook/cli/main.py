@@ -24,6 +24,7 @@ COMMANDS = {
     "serve": ("gatebook.cli.serve", "Run the gate."),
     "notary": ("gatebook.cli.notary", "Seal the journals into the signed ledger."),
     "witness": ("gatebook.cli.witness", "Cosign the checkpoints of other people's ledgers."),
+    "export": ("gatebook.cli.exports", "Exports: what is sealed goes to other systems, such as a SIEM."),
     "reload": (
         "gatebook.cli.reload",
         "Let the running gate read its files anew.",
@@ -34,6 +35,9 @@ COMMANDS = {
     "key": ("gatebook.cli.key", "API keys of agents."),
     "policy": ("gatebook.cli.policy", "Policies: check them, ask them, test them."),
     "sessions": ("gatebook.cli.sessions", "Sessions: what agents did."),
+    "evidence": ("gatebook.cli.evidence", "Evidence: look after the keys that it is kept under."),
+    "search": ("gatebook.cli.search", "Search the book: who touched a table, what an agent ran."),
+    "index": ("gatebook.cli.index", "The search index: how far it is, and made anew."),
     "ledger": ("gatebook.cli.ledger", "The book of evidence: show its seal, verify it."),
     "receipt": ("gatebook.cli.receipt", "Receipts: the proof that one entry is in the ledger."),
     "bundle": ("gatebook.cli.bundle", "Bundles: a part of the book for an auditor, with its proof."),

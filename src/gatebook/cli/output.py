@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,13 +10,12 @@ from datetime import datetime
 import click
 
 from gatebook.evidence.entry import Value, format_time
-from gatebook.evidence.harmless import harmless
+from gatebook.evidence.harmless import harmless, harmless_json
 
 
 def print_json(value: Value) -> None:
     """Print one JSON object or array on a line of its own; what a terminal could act on is escaped."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    click.echo(text if text.isprintable() else "".join(ch if ch.isprintable() else json.dumps(ch)[1:-1] for ch in text))
+    click.echo(harmless_json(value))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

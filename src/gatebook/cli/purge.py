@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gatebook.cli.common import config_option, json_option, load, now, operator, recordings_of, stamp
+from gatebook.cli.common import config_option, folders_of, json_option, load, now, operator, recordings_of, stamp
 from gatebook.cli.custody import LIFE, Desk, new_request, opened_desk, read_desk, requests_of, tell_signing
 from gatebook.cli.names import LIFETIME
 from gatebook.cli.output import json_time, print_json, print_table, say, show_time
@@ -149,11 +149,13 @@ def _erase(desk: Desk, request: str, erase: str, listed: list[Listed], to_do: li
 
 def _keeping(settings: Settings, custody: Custody) -> Keeping:
     from gatebook.evidence.retention import RetentionClass  # noqa: PLC0415  as above
+    from gatebook.vault.book import Book  # noqa: PLC0415  as above
     from gatebook.vault.purging import Keeping  # noqa: PLC0415  as above
 
     classes = tuple(
-        RetentionClass(one.name, one.targets, one.kinds, one.recording_days, one.contents_days)
+        RetentionClass(one.name, one.target_names, one.kinds, one.recording_days, one.contents_days)
         for one in settings.retention.classes
     )
     kinds = {target.name: target.kind for target in settings.targets}
-    return Keeping(settings.journal_path, custody, classes, kinds, erase_early=settings.retention.erase_early)
+    book = Book(folders_of(settings), recordings_of(settings, need_key=False))
+    return Keeping(book, custody, classes, kinds, erase_early=settings.retention.erase_early)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`gatebook sessions`: list sessions, show what was decided in one, replay what its client saw."""
+"""`gatebook sessions`: list sessions and logins, show what was decided in one; replay and export are added here."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gatebook.cli.common import config_option, json_option, load, opened_journal, operator, recordings_of, stamp
+from gatebook.cli.common import config_option, folders_of, json_option, load, recordings_of
+from gatebook.cli.export import export
 from gatebook.cli.output import json_time, print_facts, print_json, print_table, say, show_time
-from gatebook.config import Settings
-from gatebook.evidence import builders
+from gatebook.cli.replay import replay
+from gatebook.cli.viewing import NOT_STATED, enter_view, unknown
 from gatebook.evidence.entry import Leaf, Value
 from gatebook.evidence.sessions import OperationSummary, SessionSummary
-from gatebook.model.errors import OperatorFault, quoted
 
 if TYPE_CHECKING:
     from gatebook.vault.book import Operation, SessionStory
 
 MAX_SHAPE = 100  # characters of a statement in a table
-NOT_STATED = "not stated"
 
 
 @click.group("sessions")
 def command() -> None:
     """Sessions: what agents did."""
+
+
+command.add_command(replay)
+command.add_command(export)
 
 
 @command.command("list")
@@ -38,8 +41,10 @@ def command() -> None:
 def list_sessions(*, agent: str | None, target: str | None, last: int, config: Path, as_json: bool) -> None:
     """List sessions, oldest first."""
     from gatebook.vault.book import Book  # noqa: PLC0415  cryptography, only where the book is read
+    from gatebook.vault.recordings import Recordings  # noqa: PLC0415  as above
 
-    book = Book(load(config).journal_path)
+    settings = load(config)
+    book = Book(folders_of(settings), Recordings(settings.recordings_path))
     found = [
         session
         for session in book.list_sessions()
@@ -77,8 +82,10 @@ def list_logins(*, failed: bool, last: int, config: Path, as_json: bool) -> None
     Clients are never told which check it was. Many failures of one source in a short time are one line.
     """
     from gatebook.vault.book import Book  # noqa: PLC0415  cryptography, only where the book is read
+    from gatebook.vault.recordings import Recordings  # noqa: PLC0415  as above
 
-    book = Book(load(config).journal_path)
+    settings = load(config)
+    book = Book(folders_of(settings), Recordings(settings.recordings_path))
     found = book.list_logins(last, failed=failed)
     if as_json:
         print_json([{**dataclasses.asdict(login), "at": json_time(login.at)} for login in found])
@@ -114,13 +121,15 @@ def show(*, session: str, with_text: bool, purpose: str, config: Path, as_json: 
     settings = load(config)
     recordings = recordings_of(settings, need_key=with_text)
     recordings.path_of(session)  # refuses what is no session id
-    book = Book(settings.journal_path)
+    book = Book(folders_of(settings), recordings)
     parts = recordings.private_parts(session) if with_text else None
     story = book.read_session(session, parts)
     if story is None:
-        raise _unknown(session)
+        raise unknown(session)
     if with_text:
-        _enter_view(settings, session, purpose, "text")
+        enter_view(settings, session, purpose, "text")
+        if parts is None:
+            say("the key of this session is gone: statements are shown without their literals")
     if as_json:
         told = _session_object(story.session)
         told["operations"] = [_operation_object(operation) for operation in story.operations]
@@ -128,35 +137,6 @@ def show(*, session: str, with_text: bool, purpose: str, config: Path, as_json: 
     else:
         _print_story(story)
     _warn(book.faults)
-
-
-@command.command("replay")
-@click.argument("session")
-@click.option("--purpose", default=NOT_STATED, help="Why you look; it is entered into the book.")
-@click.option("--rows", type=click.IntRange(0), default=20, show_default=True, help="Rows shown of each result.")
-@config_option
-@json_option
-def replay(*, session: str, purpose: str, rows: int, config: Path, as_json: bool) -> None:
-    """Replay a session: what the client sent and saw. That somebody looked is entered into the book first."""
-    from gatebook.evidence.render import render, to_json  # noqa: PLC0415  zstd, only where recordings are read
-    from gatebook.evidence.replay import replay as timeline  # noqa: PLC0415  as above
-
-    settings = load(config)
-    recordings = recordings_of(settings, need_key=True)
-    if not recordings.path_of(session).exists():
-        raise _unknown(session)
-    _enter_view(settings, session, purpose, "replay")
-    for item in timeline(recordings.frames(session), shown_rows=rows):
-        if as_json:
-            print_json(to_json(item))
-        else:
-            for line in render(item):
-                click.echo(line)
-
-
-def _enter_view(settings: Settings, session: str, purpose: str, form: str) -> None:
-    with opened_journal(settings) as journal:
-        journal.append(builders.evidence_viewed(stamp(), by=operator(), session=session, purpose=purpose, form=form))
 
 
 def _print_story(story: SessionStory) -> None:
@@ -249,10 +229,6 @@ def _operation_object(operation: Operation) -> Leaf:
 
 def _count(session: SessionSummary, name: str) -> str:
     return str(session.counts[name]) if name in session.counts else ""
-
-
-def _unknown(session: str) -> OperatorFault:
-    return OperatorFault(f"no session {quoted(session)} in the book", "list them with `gatebook sessions list`")
 
 
 def _warn(faults: int) -> None:

@@ -30,7 +30,8 @@ DEFAULT_PORT = 7380  # as litewitness
     multiple=True,
     required=True,
     metavar="VKEY",
-    help="Verifier key of a ledger that it cosigns, as in `ledger.vkey`; may be given several times.",
+    help="Verifier key of a ledger that it cosigns, as in `ledger.vkey`; may be given several times, also for one "
+    "ledger whose key is changed.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=DEFAULT_PORT, show_default=True, help="Port; 0: any.")

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The configuration: one TOML file, parsed once into frozen settings; what is not known is refused."""
 
+from gatebook.config.identities import CertificateAuthoritySettings, IssuerSettings
+from gatebook.config.ledger import LedgerSettings, TimestampSettings, WitnessSettings
 from gatebook.config.reading import load_settings, parse_settings
 from gatebook.config.secrets import ConfigFault, SecretRef, Secrets, SecretSource
 from gatebook.config.settings import (
     AccountSettings,
-    CertificateAuthoritySettings,
     EvidenceSettings,
     GateSettings,
-    IssuerSettings,
-    LedgerSettings,
+    IndexSettings,
     LimitSettings,
     PolicySettings,
     RoleSettings,
@@ -24,6 +24,7 @@ __all__ = [
     "ConfigFault",
     "EvidenceSettings",
     "GateSettings",
+    "IndexSettings",
     "IssuerSettings",
     "LedgerSettings",
     "LimitSettings",
@@ -34,6 +35,8 @@ __all__ = [
     "Secrets",
     "Settings",
     "TargetSettings",
+    "TimestampSettings",
+    "WitnessSettings",
     "load_settings",
     "parse_settings",
     "resolve_target",

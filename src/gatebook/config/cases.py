@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatebook.config import values
+from gatebook.config.declaring import NAME, setting
 from gatebook.config.secrets import ConfigFault
-from gatebook.config.settings import NAME, setting
 from gatebook.config.values import Place, read_table
 from gatebook.model.errors import quoted
 

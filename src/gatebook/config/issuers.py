@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from gatebook.config.settings import IssuerSettings
+from gatebook.config.identities import IssuerSettings
 from gatebook.config.values import Place
 from gatebook.model.target import Address
 

@@ -4,24 +4,23 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import tomllib
 from pathlib import Path
 
 from gatebook.config.authorities import check_authorities
+from gatebook.config.exports import check_exports
 from gatebook.config.issuers import check_issuers
+from gatebook.config.ledger import check_ledger
 from gatebook.config.secrets import ConfigFault
 from gatebook.config.settings import Settings, TargetSettings
 from gatebook.config.values import Place, read_table
+from gatebook.config.vaults import check_vaults
 from gatebook.model.errors import quoted
 from gatebook.model.target import Address, TlsMode
 
 MAX_CONFIG_BYTES = 4 << 20  # LIMIT: thousands of targets fit
 # Journals of the command line and of the notary.
 TAKEN_WRITERS = {"cli": "the command line", "notary": "the notary"}
-WITNESS_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+(?:/[!-~]*)?")
-WITNESS_KEY = re.compile(r"[^+\s]+\+[0-9a-f]{8}\+(B[A-P][A-Za-z0-9+/]{42})")  # 33 bytes, the first of them 4
-ORIGIN = re.compile(r"[!-*,-~]{1,255}")  # printable ASCII without space and `+`: the name of a signed note's key
 
 
 def load_settings(path: Path) -> Settings:
@@ -63,6 +62,8 @@ def parse_settings(content: bytes, path: Path) -> Settings:
         _check_target(target, place.below("target").below(index))
     check_issuers(settings.issuers, place.below("issuer"))
     check_authorities(settings, place)
+    check_vaults(settings.evidence, place.below("evidence"))
+    check_exports(settings, place)
     return settings
 
 
@@ -71,13 +72,7 @@ def _check_gate(settings: Settings, place: Place) -> None:
     here = place.below("gate")
     if gate.name in TAKEN_WRITERS:
         raise here.below("name").fault(f"is the name of the journal of {TAKEN_WRITERS[gate.name]}", "take another")
-    if ORIGIN.fullmatch(settings.ledger_origin) is None:
-        raise (
-            place.below("ledger")
-            .below("origin")
-            .fault("is no name of a ledger", "use at most 255 ASCII characters without space and `+`")
-        )
-    _check_witnesses(settings, place.below("ledger"))
+    check_ledger(settings.ledger_origin, settings.ledger, settings.evidence.heartbeat_s, place.below("ledger"))
     if gate.insecure_plaintext and not Address(gate.host, gate.port).is_local:
         raise here.below("insecure_plaintext").fault(
             "is for loopback only", "listen on `127.0.0.1`, or give the gate a certificate"
@@ -91,25 +86,6 @@ def _check_gate(settings: Settings, place: Place) -> None:
         if gate.oauth_issuer:
             raise here.below("oauth_issuer").fault("is no issuer's name", hint)
         raise here.below("login").fault("needs an `[[issuer]]`", hint)
-
-
-def _check_witnesses(settings: Settings, place: Place) -> None:
-    witnesses = settings.ledger.witnesses
-    if settings.ledger.witness_quorum > len(witnesses):
-        words = f"is more than the {len(witnesses)} that are configured"
-        raise place.below("witness_quorum").fault(words, "add a `[[ledger.witness]]`")
-    keys: set[str] = set()
-    for index, witness in enumerate(witnesses):
-        here = place.below("witness").below(index)
-        if WITNESS_URL.fullmatch(witness.url) is None:
-            raise here.below("url").fault("is no URL of a witness", "write `https://` and host, port and path")
-        key = WITNESS_KEY.fullmatch(witness.key)
-        if key is None:
-            hint = "a verifier key of a witness, of the type Ed25519 cosignature, looks like `NAME+0a1b2c3d+BA...`"
-            raise here.below("key").fault("is no witness's key", hint)
-        if key[1] in keys:
-            raise here.below("key").fault("is there twice", "one witness counts once")
-        keys.add(key[1])
 
 
 def _check_target(target: TargetSettings, place: Place) -> None:

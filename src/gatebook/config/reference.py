@@ -9,21 +9,21 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
+from gatebook.config.identities import CertificateAuthoritySettings, IssuerSettings
+from gatebook.config.ledger import LedgerSettings, TimestampSettings, WitnessSettings
+from gatebook.config.retention import RetentionClassSettings, RetentionSettings
 from gatebook.config.secrets import SecretRef
 from gatebook.config.settings import (
     AccountSettings,
-    CertificateAuthoritySettings,
     EvidenceSettings,
+    ExportSettings,
     GateSettings,
-    IssuerSettings,
-    LedgerSettings,
+    IndexSettings,
     LimitSettings,
     PolicySettings,
-    RetentionClassSettings,
-    RetentionSettings,
     RoleSettings,
     TargetSettings,
-    WitnessSettings,
+    VaultSettings,
 )
 from gatebook.config.values import TOML_NAMES, has_default
 
@@ -39,10 +39,14 @@ the form `env:NAME` or `file:PATH` says where the secret is, and it is read when
 _TABLES: tuple[tuple[str, type[Any]], ...] = (
     ("[gate]", GateSettings),
     ("[evidence]", EvidenceSettings),
+    ("[[evidence.vault]]", VaultSettings),
     ("[ledger]", LedgerSettings),
     ("[[ledger.witness]]", WitnessSettings),
+    ("[[ledger.timestamp]]", TimestampSettings),
+    ("[[export]]", ExportSettings),
     ("[retention]", RetentionSettings),
     ("[[retention.class]]", RetentionClassSettings),
+    ("[index]", IndexSettings),
     ("[policy]", PolicySettings),
     ("[limits]", LimitSettings),
     ("[[target]]", TargetSettings),

@@ -1,26 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: RUF009  # `setting` is `dataclasses.field`
-"""Every setting there is: its name, type, default and meaning, from which the reference page is generated."""
+"""The settings of the file: name, type, default and meaning of each, from which the reference page is generated."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gatebook.config import values
+from gatebook.config.declaring import NAME, setting
+from gatebook.config.identities import CertificateAuthoritySettings, IssuerSettings
+from gatebook.config.ledger import LedgerSettings
+from gatebook.config.retention import RetentionSettings
 from gatebook.config.secrets import SecretRef
-from gatebook.config.values import Reader
 from gatebook.model.target import TlsMode
 
 DEFAULT_PORT = 5433
-NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
-
-
-def setting(read: Reader[object], words: str, **default: object) -> Any:  # noqa: ANN401  as dataclasses.field
-    """Declare a setting: how its TOML value is read, what it means, and `default=` if it may be absent."""
-    return field(**default, metadata={"read": read, "words": words})  # type: ignore[call-overload]  # typed by its use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +81,44 @@ class GateSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VaultSettings:
+    """A key in the transit engine of HashiCorp Vault or OpenBao, which wraps the keys of recordings and stays there.
+
+    `recording_key = "vault:NAME"` takes it into use: [operate](../how-to/operate.md#the-recording-key).
+    """
+
+    name: str = setting(values.name(NAME), "Name of the key in key files. It must stay, also where the server moves.")
+    url: str = setting(values.text, "The server: `https://host:port`. The token is never sent along a redirect.")
+    mount: str = setting(values.segments, "Where the transit engine is mounted.", default="transit")
+    key: str = setting(values.segments, "Name of the key in the engine, of a type such as `aes256-gcm96`.")
+    namespace: str = setting(values.text, "Namespace at the server.", default="")
+    token: SecretRef = setting(
+        values.reference, "Token for `encrypt` and `decrypt` with that key alone; read anew for each request."
+    )
+    tls_roots: Path | None = setting(
+        values.path, "Root certificates for the server's certificate, PEM; the system's if absent.", default=None
+    )
+    insecure_loopback: bool = setting(
+        values.boolean, "Let `url` be `http://` on loopback: a Vault agent of this machine.", default=False
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceSettings:
     """Journal and recordings."""
 
     recording_key: SecretRef = setting(
         values.reference,
-        "Key-encryption key of all recordings: 32 bytes as 64 hex digits or base64. Keep it outside the data folder.",
+        "Key-encryption key that wraps the keys of recordings: 32 bytes as 64 hex digits or base64, kept outside the "
+        "data folder; or `vault:NAME`, a key that stays in an `[[evidence.vault]]`.",
+    )
+    older_recording_keys: tuple[SecretRef, ...] = setting(
+        values.references,
+        "Keys of before, which open what they wrapped; `gatebook evidence rewrap` makes them needless.",
+        default=(),
+    )
+    vaults: tuple[VaultSettings, ...] = setting(
+        values.tables(VaultSettings), "The vaults that `vault:NAME` means.", default=()
     )
     segment_bytes: int = setting(
         values.integer(65_536, 1 << 30), "Size of a journal segment, taken from the disk ahead.", default=64 << 20
@@ -107,82 +134,44 @@ class EvidenceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WitnessSettings:
-    """A witness, which cosigns checkpoints: another team's `gatebook witness`, or any that speaks C2SP tlog-witness.
+class IndexSettings:
+    """The index of the ledger for `gatebook search`: `index.db` in the data folder, which can always be made anew."""
 
-    What it sees and says: [ledger](../spec/ledger.md#witnesses).
-    """
-
-    name: str = setting(values.name(NAME), "Name of the witness in entries and in `gatebook ledger show`.")
-    url: str = setting(values.text, "URL to which `/add-checkpoint` is added; `https://`, or `http://`.")
-    key: str = setting(values.text, "Its verifier key, `NAME+ID+BASE64`, as its operator gave it to you.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerSettings:
-    """The ledger, into which the notary seals all journals, with a signed checkpoint for outsiders.
-
-    What it is, and how others verify it: [ledger](../spec/ledger.md).
-    """
-
-    origin: str = setting(
-        values.text,
-        "Name of the ledger in its checkpoints, and of the notary's key; best a host name of yours, and a path. "
-        "It cannot be changed later. Absent: `public_host` and the gate's `name`, with a slash between.",
-        default="",
-    )
-    notary: str = setting(
-        values.choice("serve", "apart"),
-        "Whether `gatebook serve` starts the notary, or somebody else does (`gatebook notary`), best as another user.",
+    follow: str = setting(
+        values.choice("serve", "off"),
+        "Whether `gatebook serve` starts a process that keeps the index up with the ledger, at low priority, or "
+        "nobody does: then `gatebook search` takes up what little is missing, and `gatebook index update` all.",
         default="serve",
     )
-    witness_quorum: int = setting(
-        values.integer(0, 1000),
-        "How many witnesses must cosign a checkpoint; with fewer for ten seconds the notary enters a failure. "
-        "0 means all that are configured.",
-        default=0,
-    )
-    witnesses: tuple[WitnessSettings, ...] = setting(
-        values.tables(WitnessSettings), "The witnesses that are asked to cosign.", default=()
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetentionClassSettings:
-    """How long sessions are kept. The first class that fits a session is its class; without one it is kept for ever.
+class ExportSettings:
+    """An export: everything that is sealed goes to a receiver, such as a SIEM, in order, until it acknowledges.
 
-    What goes and what stays: [retention](../spec/retention.md).
+    What is sent, and what the receiver must do: [export](../spec/export.md).
     """
 
-    name: str = setting(values.name(NAME), "Name of the class in lists and entries.")
-    targets: tuple[str, ...] = setting(
-        values.texts, "Targets whose sessions are of it; every one if absent.", default=()
+    name: str = setting(values.name(NAME), "Name of the export in commands and entries; at most 57 characters.")
+    url: str = setting(
+        values.text,
+        "Where records are posted, `https://...` (`http://` on loopback only); or `file:PATH`, a file of JSON lines "
+        "that grows, relative to this file.",
     )
-    kinds: tuple[str, ...] = setting(
-        values.choices("postgres"), "Kinds of target whose sessions are of it; every one if absent.", default=()
+    token: SecretRef | None = setting(
+        values.reference, "Sent as bearer token with each request; read anew for each.", default=None
     )
-    recording_days: int = setting(
-        values.integer(0, 36_600), "Days after a session's end when its recording may be purged; 0 is never.", default=0
+    tls_roots: Path | None = setting(
+        values.path, "Root certificates for the receiver's certificate, PEM; the system's if absent.", default=None
     )
-    contents_days: int = setting(
-        values.integer(0, 36_600),
-        "The same for all of its contents: recording, statements, parameters, error texts.",
-        default=0,
+    batch_entries: int = setting(values.integer(1, 10_000), "Most entries in one request.", default=1000)
+    lag_alarm_s: int = setting(
+        values.integer(1, 86_400), "Seconds that a sealed entry may wait before a failure is entered.", default=60
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetentionSettings:
-    """How long evidence is kept, and who may end it. Purging takes two people, always."""
-
-    custodians: tuple[str, ...] = setting(
-        values.texts, "Names of the people of this gate who may consent to purge and to release a hold.", default=()
-    )
-    erase_early: bool = setting(
-        values.boolean, "Let two custodians erase a session that is over before its time has come.", default=False
-    )
-    classes: tuple[RetentionClassSettings, ...] = setting(
-        values.tables(RetentionClassSettings), "The classes, in order of preference.", default=()
+    events: tuple[str, ...] = setting(
+        values.texts,
+        'Prefixes of the kinds of entries that are sent, such as `["operation.", "authn"]`; every one if absent.',
+        default=(),
     )
 
 
@@ -233,98 +222,6 @@ class LimitSettings:
     )
     decision_ms: int = setting(
         values.integer(10, 600_000), "Milliseconds a decision may take; silence refuses.", default=10_000
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuerSettings:
-    """An issuer of JWT access tokens (OpenID Connect, OAuth 2.0), which agents or people show as password.
-
-    An identity is the pair of issuer and subject, never an e-mail address. How tokens are verified:
-    [access tokens](../spec/access-token.md).
-    """
-
-    name: str = setting(values.name(NAME), "Name of the issuer in messages.")
-    url: str = setting(values.text, "Its `iss`, exactly, and where its discovery document is found: `https://...`.")
-    kind: str = setting(values.choice("agent", "person"), "What its subjects are.")
-    audience: tuple[str, ...] = setting(values.texts, "Names of this gate, of which a token's `aud` must hold one.")
-    algorithms: tuple[str, ...] = setting(
-        values.choices(
-            *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"),
-        ),
-        "Signatures that are taken.",
-        default=("RS256", "PS256", "ES256", "EdDSA"),
-    )
-    types: tuple[str, ...] = setting(
-        values.texts,
-        "Values of the header's `typ` that are taken; `absent` stands for a token without. Providers that send "
-        '`["JWT"]` do so for ID tokens too: demand with `require` what only their access tokens have.',
-        default=("at+jwt",),
-    )
-    groups_claim: tuple[str, ...] = setting(
-        values.texts, 'Path to the claim that lists groups, such as `["realm_access", "roles"]`.', default=()
-    )
-    groups_prefix: str = setting(
-        values.text, "Put before each group of a token, so that no two issuers mean one group.", default=""
-    )
-    groups: tuple[str, ...] = setting(values.texts, "Groups of everybody whom this issuer names.", default=())
-    user_claims: tuple[str, ...] = setting(
-        values.texts,
-        "Claims that a client may give as its user name in place of `sub`. The identity stays the subject.",
-        default=(),
-    )
-    require: tuple[tuple[str, str], ...] = setting(
-        values.labels, "Claims, with the string that each must be or hold.", default=()
-    )
-    one_time: bool = setting(
-        values.boolean,
-        "A token serves one login: its `jti` is remembered. Tokens from before the gate's start are then refused.",
-        default=False,
-    )
-    lifetime_s: int = setting(
-        values.integer(1, 31 * 86_400), "Longest life of a token, from `iat` to `exp`.", default=86_400
-    )
-    keys_url: str = setting(
-        values.text, "Where its keys are, `https://...`; the discovery document says so if absent.", default=""
-    )
-    tls_roots: Path | None = setting(
-        values.path, "Root certificates for its certificate, PEM; the system's if absent.", default=None
-    )
-    refresh_s: int = setting(
-        values.integer(10, 86_400),
-        "Seconds between readings of its keys. A key that is not known is looked for at once.",
-        default=600,
-    )
-    keep_keys_s: int = setting(
-        values.integer(0, 7 * 86_400),
-        "Seconds that the last keys serve beyond that while the issuer cannot be reached; then its tokens are refused.",
-        default=3600,
-    )
-    insecure_loopback: bool = setting(
-        values.boolean, "Let `url` and `keys_url` be `http://` on loopback. For tests only.", default=False
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateAuthoritySettings:
-    """An authority whose client certificates agents or people log in with, in place of a password.
-
-    How they are verified, and who is who: [client certificates](../spec/client-certificate.md).
-    """
-
-    name: str = setting(values.name(NAME), "Name of the authority, and of the issuer of its `dns` and `cn` identities.")
-    kind: str = setting(values.choice("agent", "person"), "What its subjects are.")
-    roots: Path = setting(values.path, "Its root certificates, PEM. No other authority may have one of them.")
-    subject: str = setting(
-        values.choice("spiffe", "dns", "cn"),
-        "Which name of a certificate is the subject: the one SPIFFE ID, the one DNS name, or the common name.",
-    )
-    trust_domain: str = setting(
-        values.text, "With `spiffe`, the trust domain that it speaks for, without `spiffe://`.", default=""
-    )
-    groups: tuple[str, ...] = setting(values.texts, "Groups of everybody whom this authority names.", default=())
-    lifetime_s: int = setting(
-        values.integer(1, 10 * 366 * 86_400), "Longest life of a certificate.", default=366 * 86_400
     )
 
 
@@ -406,7 +303,9 @@ class Settings:
     gate: GateSettings = setting(values.table(GateSettings), "")
     evidence: EvidenceSettings = setting(values.table(EvidenceSettings), "")
     ledger: LedgerSettings = setting(values.table(LedgerSettings), "", default=LedgerSettings())
+    exports: tuple[ExportSettings, ...] = setting(values.tables(ExportSettings), "", default=())
     retention: RetentionSettings = setting(values.table(RetentionSettings), "", default=RetentionSettings())
+    index: IndexSettings = setting(values.table(IndexSettings), "", default=IndexSettings())
     policy: PolicySettings = setting(values.table(PolicySettings), "")
     limits: LimitSettings = setting(values.table(LimitSettings), "", default=LimitSettings())
     targets: tuple[TargetSettings, ...] = setting(values.tables(TargetSettings), "", default=())
@@ -429,6 +328,11 @@ class Settings:
     def store_path(self) -> Path:
         """File of the embedded store."""
         return self.gate.data / "gatebook.db"
+
+    @property
+    def index_path(self) -> Path:
+        """File of the search index."""
+        return self.gate.data / "index.db"
 
     @property
     def journal_path(self) -> Path:
@@ -454,6 +358,11 @@ class Settings:
     def notary_path(self) -> Path:
         """Folder of the notary: its key and state."""
         return self.gate.data / "notary"
+
+    @property
+    def export_path(self) -> Path:
+        """Folder of the cursors of exports."""
+        return self.gate.data / "export"
 
     @property
     def ledger_origin(self) -> str:

@@ -18,6 +18,7 @@ MAX_ITEMS = 1000  # LIMIT: targets, roles, groups, labels; more is a mistake in 
 MAX_LINES = 65_536  # LIMIT: a statement in a file of cases
 T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E", bound=StrEnum)
+_SEGMENTS = re.compile(r"(?!.*(?:\.\.|//))[A-Za-z0-9_](?:[A-Za-z0-9_./-]{0,198}[A-Za-z0-9_])?", re.ASCII)
 TOML_NAMES = {
     "targets": "target",
     "roles": "role",
@@ -26,6 +27,9 @@ TOML_NAMES = {
     "cases": "case",
     "witnesses": "witness",
     "classes": "class",
+    "vaults": "vault",
+    "timestamps": "timestamp",
+    "exports": "export",
 }
 """Fields that are arrays of tables; TOML writes them in the singular."""
 
@@ -121,6 +125,18 @@ def _read_texts(value: object, place: Place) -> tuple[str, ...]:
     return tuple(_read_text(item, place.below(index)) for index, item in enumerate(value))
 
 
+def _read_references(value: object, place: Place) -> tuple[SecretRef, ...]:
+    if not isinstance(value, list) or len(value) > MAX_ITEMS:
+        raise place.fault("must be an array of references")
+    return tuple(_read_reference(item, place.below(index)) for index, item in enumerate(value))
+
+
+def _read_segments(value: object, place: Place) -> str:
+    if not isinstance(value, str) or _SEGMENTS.fullmatch(value) is None:
+        raise place.fault("must be 1 to 200 of `A-Z`, `a-z`, `0-9`, `_`, `-`, `.` and `/` within")
+    return value
+
+
 def _read_labels(value: object, place: Place) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict) or len(value) > MAX_ITEMS:
         raise place.fault("must be a table of strings")
@@ -132,6 +148,8 @@ lines = _Reader("string, lines allowed", _read_lines)
 boolean = _Reader("`true` or `false`", _read_boolean)
 path = _Reader("path", _read_path)
 reference = _Reader("`env:NAME` or `file:PATH`", _read_reference)
+references = _Reader("array of references", _read_references)
+segments = _Reader("path of a URL", _read_segments)
 texts = _Reader("array of strings", _read_texts)
 labels = _Reader("table of strings", _read_labels)
 
@@ -145,6 +163,18 @@ def integer(least: int, most: int) -> _Reader:
         return value
 
     return _Reader(f"{least} to {most}", read)
+
+
+def integer_or(word: str, least: int, most: int) -> _Reader:
+    """Return a reader of a number within bounds, or of a word, which gives None."""
+    number = integer(least, most)
+
+    def read(value: object, place: Place) -> int | None:
+        if isinstance(value, str) and value != word:
+            raise place.fault(f"must be a whole number from {least} to {most}, or `{word}`")
+        return None if value == word else int(number(value, place))
+
+    return _Reader(f"{number.shape}, or `{word}`", read)
 
 
 def choice(*words: str) -> _Reader:

@@ -16,6 +16,7 @@ from gatebook.evidence.consent import Request
 from gatebook.evidence.entry import Leaf, Value, encode_leaf, format_time
 from gatebook.evidence.events import VERSION
 from gatebook.evidence.parts import checks_part, claimed_part, identity_part, subject_part
+from gatebook.evidence.removal import Removal
 from gatebook.evidence.ssh_signature import PersonKey
 from gatebook.model.credential import KeyRecord, Person
 from gatebook.model.principal import Identified, NotIdentified, Subject
@@ -172,6 +173,19 @@ def person_disabled(stamp: Stamp, subject: Subject, *, by: str) -> bytes:
     return _leaf(stamp, "person.disabled", {"person": subject_part(subject), "by": by})
 
 
+def notary_key(stamp: Stamp, *, old: str, key: str, reason: str, by: str) -> bytes:
+    """Say that the notary's verifier key `old` gives way to `key`, why, and who asked for it."""
+    return _leaf(stamp, "notary.key", {"old": old, "key": key, "reason": reason[:MAX_WORDS], "by": by[:MAX_WORDS]})
+
+
+def checkpoint_stamped(
+    stamp: Stamp, *, size: int, stamped: datetime, authority: str, serial: str, digest: str
+) -> bytes:
+    """Say that an authority stamped the checkpoint of `size` at `stamped` (aware); `digest` is its answer's."""
+    words: Leaf = {"authority": authority, "serial": serial[:MAX_WORDS], "sha256": digest}
+    return _leaf(stamp, "checkpoint.stamped", words | {"size": size, "stamped": format_time(stamped)})
+
+
 def evidence_viewed(stamp: Stamp, *, by: str, session: str, purpose: str, form: str) -> bytes:
     """Say that somebody looked at private parts or a recording."""
     words: Leaf = {"by": by, "session": session, "purpose": purpose[:MAX_WORDS], "form": form}
@@ -222,6 +236,16 @@ def purge_done(stamp: Stamp, *, request: str, sessions: int, files: int, size: i
     """Say that all that a request erases is gone; `size` is bytes."""
     members: Leaf = {"request": request, "sessions": sessions, "files": files, "bytes": size, "by": by}
     return _leaf(stamp, "purge.done", members)
+
+
+def journal_removed(stamp: Stamp, removal: Removal) -> bytes:
+    """Say that a segment of a journal is about to be removed: its leaves are sealed, its private parts moved."""
+    return _leaf(stamp, "journal.removed", removal.members())
+
+
+def keys_rewrapped(stamp: Stamp, *, by: str, key: str, result: str, counts: Leaf) -> bytes:
+    """Say that key files of recordings are wrapped under the key of this id; `counts` come with their end."""
+    return _leaf(stamp, "evidence.rewrapped", {"by": by, "key": key, "result": result} | counts)
 
 
 def session_lost(stamp: Stamp, *, session: str, last_seq: int | None, open_operations: Sequence[str]) -> bytes:

@@ -25,7 +25,8 @@ from gatebook.evidence.bundle_proof import verify_proof
 from gatebook.evidence.bundle_selection import Selector
 from gatebook.evidence.checkpoint import Checkpoint, open_checkpoint
 from gatebook.evidence.completeness import Finding
-from gatebook.evidence.custody import PEOPLE, Custody, request_of
+from gatebook.evidence.consent import PEOPLE, request_of
+from gatebook.evidence.custody import Custody
 from gatebook.evidence.entry import EntryFault, Leaf, decode_leaf, format_hash
 from gatebook.evidence.events import check_leaf
 from gatebook.evidence.faults import EvidenceFault

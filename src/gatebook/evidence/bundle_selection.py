@@ -12,20 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gatebook.evidence.bundle_entries import BundleFault
+from gatebook.evidence.consent import PEOPLE, request_of
 from gatebook.evidence.entry import EntryFault, Leaf, Value, format_time, parse_time
 
 _SESSION_BEGINS = "session.start"
 _SESSION_ENDS = frozenset({"session.end", "session.lost"})
-_OF_PURGES = frozenset(
-    {
-        "consent.requested",
-        "consent.given",
-        "purge.done",
-        "person.key.added",
-        "person.key.removed",
-        "person.disabled",
-    }
-)
+_OF_PURGES = PEOPLE | frozenset({"consent.requested", "consent.given", "purge.done"})
 _MEMBERS = frozenset({"sessions", "agent", "target", "from", "to"})
 
 
@@ -137,9 +129,8 @@ class Selector:
         if self._requests is None:
             self._requests = {one for name in self._purges.keys() & self.sessions for one in self._purges[name]}
         requests = self._requests
-        request = leaf.get("request")
-        if request is not None:
-            return (request.get("id") if isinstance(request, dict) else request) in requests
+        if "request" in leaf:
+            return request_of(leaf) in requests
         consents = [self._consents[one] for one in requests if one in self._consents]
         is_key = any(leaf.get("fingerprint") in one.keys for one in consents)
         return is_key or any(_pair(leaf.get("person")) in one.people for one in consents)

@@ -72,13 +72,13 @@ def sign(checkpoint: Checkpoint, signer: Signer) -> bytes:
     return sign_note(checkpoint.text(), signer)
 
 
-def open_checkpoint(note: bytes, verifier: Verifier) -> Checkpoint:
-    """Return the checkpoint of a note that this key has signed.
+def open_checkpoint(note: bytes, verifier: Verifier, *others: Verifier) -> Checkpoint:
+    """Return the checkpoint of a note that this key has signed, or another of the same name.
 
     NoteFault if the note has another form or no signature of the key that verifies; CheckpointFault if its text has
     another form, or the origin is not the name of the key.
     """
-    text, _ = open_note(note, [verifier])
+    text, _ = open_note(note, [verifier, *others])
     checkpoint = Checkpoint.parse(text)
     if checkpoint.origin != verifier.name:
         raise _of_another(checkpoint, verifier)

@@ -19,6 +19,8 @@ MAX_REASON = 1024
 MAX_LIFE = timedelta(days=30)
 PURGE, RELEASE = "purge", "release"
 CONTENTS, RECORDING = "contents", "recording"
+PEOPLE = frozenset({"person.key.added", "person.key.removed", "person.disabled"})
+"""Kinds of entries that say whose key is whose."""
 _VERSION = 1
 _COMMON = frozenset({"v", "id", "ledger", "kind", "made", "expires", "by", "reason"})
 _OWN = {PURGE: frozenset({"erase", "sessions", "list"}), RELEASE: frozenset({"hold"})}
@@ -112,6 +114,12 @@ class Request:
     def is_open(self, at: datetime) -> bool:
         """Whether the moment lies between its making and its expiry."""
         return self.made_at <= at <= self.expires_at
+
+
+def request_of(leaf: Leaf) -> str:
+    """Return the id of the request that an entry is or names; empty where there is none."""
+    request = leaf.get("request")
+    return str(request.get("id", "")) if isinstance(request, dict) else str(request or "")
 
 
 def _count(value: Value) -> int:

@@ -15,14 +15,13 @@ from datetime import datetime
 
 from gatebook.evidence.bundle_selection import Selection
 from gatebook.evidence.completeness import Finding
-from gatebook.evidence.consent import NAMESPACE, NEEDED, PURGE, RELEASE, ConsentFault, Request
+from gatebook.evidence.consent import NAMESPACE, NEEDED, PEOPLE, PURGE, RELEASE, ConsentFault, Request
 from gatebook.evidence.entry import Leaf, Value, parse_time
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.sessions import SessionSummary
 from gatebook.evidence.ssh_signature import PersonKey, parse_public_key, verify_signature
 from gatebook.model.principal import Subject
 
-PEOPLE = frozenset({"person.key.added", "person.key.removed", "person.disabled"})
 EVENTS = PEOPLE | frozenset(
     {
         "consent.requested",
@@ -209,12 +208,6 @@ def covers(selection: Selection, session: SessionSummary) -> bool:
     is_before = selection.end is None or session.started_at < selection.end
     is_behind = selection.begin is None or session.ended_at is None or session.ended_at >= selection.begin
     return is_named and is_who and is_before and is_behind
-
-
-def request_of(leaf: Leaf) -> str:
-    """Return the id of the request that an entry is or names; empty where there is none."""
-    request = leaf.get("request")
-    return str(request.get("id", "")) if isinstance(request, dict) else str(request or "")
 
 
 def _subject(value: Value) -> Subject:

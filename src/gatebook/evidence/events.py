@@ -64,6 +64,7 @@ EVENTS: tuple[EventKind, ...] = (
     EventKind("recording.chunk", "recorder", _names("session index sha256 bytes plain frames")),
     EventKind("recording.sealed", "recorder", _names("session chunks frames plain root")),
     EventKind("journal.recovered", "any writer", _names("kept cut aside")),
+    EventKind("journal.removed", "notary", _names("journal first last before after sha256 moved")),
     EventKind("session.lost", "gate", _names("session cause open"), _names("last_seq")),
     EventKind("failure", "any", _names("what action")),
     EventKind("issuer.keys", "gate", _names("issuer keys added removed"), _names("keys_more")),
@@ -84,7 +85,10 @@ EVENTS: tuple[EventKind, ...] = (
     EventKind("purge.done", "CLI", _names("request sessions files bytes by")),
     EventKind("notary.start", "notary", _names("origin key size version")),
     EventKind("notary.stop", "notary", _names("cause size")),
+    EventKind("notary.key", "notary", _names("old key reason by")),
+    EventKind("checkpoint.stamped", "notary", _names("size stamped authority serial sha256")),
     EventKind("evidence.viewed", "CLI", _names("by session purpose form")),
+    EventKind("evidence.rewrapped", "CLI", _names("by key result"), _names("rewrapped current erased failed")),
     EventKind("evidence.exported", "CLI", _names("by purpose manifest entries contents")),
 )
 BY_NAME = {kind.name: kind for kind in EVENTS}

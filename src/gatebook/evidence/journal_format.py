@@ -62,7 +62,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One entry as it stands in a journal. `link_holds` says whether its link is the hash it must be."""
+    """One entry as it stands in a journal. `link_holds` says whether its link is the hash it must be.
+
+    `lacks_private`: its segment was removed, and that its private part is not there is told or needs no telling.
+    """
 
     number: int
     leaf: bytes
@@ -70,6 +73,7 @@ class Record:
     link: bytes
     link_holds: bool
     end: Position
+    lacks_private: bool = False
 
 
 def parse_header(data: bytes) -> Header:

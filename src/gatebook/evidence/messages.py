@@ -26,12 +26,16 @@ _NUMBERS = {20: ">q", 21: ">h", 23: ">i", 26: ">I", 700: ">f", 701: ">d"}
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. `kind` is its type letter, empty for a startup message; `skipped` counts bytes not kept."""
+    """One message. `kind` is its type letter, empty for a startup message; `skipped` counts bytes not kept.
+
+    `offset` counts the bytes that were recorded before it, of both directions.
+    """
 
     kind: str
     at: datetime
     payload: bytes
     skipped: int = 0
+    offset: int = field(default=0, compare=False)  # where it stands is not what it is
 
 
 @dataclass(slots=True)
@@ -43,22 +47,29 @@ class Splitter:
     _kind: str = ""
     _skip: int = 0
     _skipped: int = 0
+    _begun: int = 0
 
-    def feed(self, data: bytes, at: datetime) -> Iterator[Message]:
-        """Yield the messages that are complete with these bytes, with the time of their last."""
+    def feed(self, data: bytes, at: datetime, offset: int = 0) -> Iterator[Message]:
+        """Yield the messages that are complete with these bytes, with the time of their last.
+
+        `offset` counts the bytes that were recorded before these.
+        """
         if self.unreadable:
             return
         if self._skip:
             taken = min(self._skip, len(data))
             self._skip -= taken
             data = data[taken:]
+            offset += taken
             if self._skip:
                 return
-            yield Message(self._kind, at, b"", self._skipped)
+            yield Message(self._kind, at, b"", self._skipped, self._begun)
+        before = len(self._buffer)
         self._buffer += data
-        yield from self._cut(at)
+        yield from self._cut(at, offset - before, offset)
 
-    def _cut(self, at: datetime) -> Iterator[Message]:
+    def _cut(self, at: datetime, base: int, fed: int) -> Iterator[Message]:
+        """Cut the buffer, of which what came now stands at `fed` in the recording, and the rest before it."""
         offset = 0
         buffer = self._buffer
         while len(buffer) - offset >= 5:
@@ -73,20 +84,27 @@ class Splitter:
             end = start + length
             if length > MAX_MESSAGE_BYTES:
                 self._kind, self._skipped = kind, length
+                self._begun = self._place(base + offset, fed)
                 self._skip = max(0, end - len(buffer))
                 rest = bytes(buffer[end:])
                 buffer.clear()
                 if self._skip == 0:
-                    yield Message(kind, at, b"", length)
+                    yield Message(kind, at, b"", length, self._begun)
                     buffer += rest
+                    base += end
                     offset = 0
                     continue
                 return
             if end > len(buffer):
                 break
-            yield Message(kind, at, bytes(buffer[start + 4 : end]))
+            yield Message(kind, at, bytes(buffer[start + 4 : end]), 0, self._place(base + offset, fed))
             offset = end
+        self._begun = self._place(base + offset, fed)
         del buffer[:offset]
+
+    def _place(self, offset: int, fed: int) -> int:
+        """Return where a message begins: what began before these bytes came began where it did then."""
+        return offset if offset >= fed else self._begun
 
 
 class Fields:

@@ -189,6 +189,14 @@ def sign_note(text: str, *signers: Signer) -> bytes:
     return note
 
 
+def countersign(note: bytes, signer: Signer) -> bytes:
+    """Return a note with the signature line of one more key below those it has. NoteFault as `sign_note`."""
+    parsed = parse_note(note)
+    if len(parsed.signatures) >= MAX_SIGNATURES:
+        raise NoteFault("note_form", f"a note cannot have more than {MAX_SIGNATURES} signatures")
+    return note + signer.sign(parsed.text).encode()
+
+
 def parse_note(data: bytes) -> Note:
     """Parse a note by its form. NoteFault on any other form. Whoever uses the text must check a signature first."""
     if len(data) > MAX_NOTE_BYTES:
@@ -226,7 +234,8 @@ def open_note(data: bytes, verifiers: Iterable[Verifier]) -> tuple[str, list[str
             known[who].verify(note.text, line.signature)
             signed[who] = line.name
     if not signed:
-        raise NoteFault("note_unsigned", "a note has no signature of a known key")
+        hint = "if the notary's key was changed, `gatebook ledger verify --key` leads from the old one to the present"
+        raise NoteFault("note_unsigned", "a note has no signature of a known key", hint)
     return note.text, list(signed.values())
 
 

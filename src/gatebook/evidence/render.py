@@ -18,6 +18,8 @@ from gatebook.evidence.replay import Item
 
 MAX_CELL = 60  # characters of a value in a table
 MAX_TEXT_LINES = 200
+MAX_PARAMETER = 1000
+MAX_LINE = 4000  # characters of a line; a pager or a player is not to choke on one of 16 MiB
 
 _TITLES = {
     "start": "connects",
@@ -43,11 +45,11 @@ _TITLES = {
 def render(item: Item) -> Iterator[str]:
     """Yield the lines of one point of the timeline, its time and direction first."""
     head = f"{item.at:%H:%M:%S.%f} {item.direction} {_TITLES[item.kind]}{_summary(item)}"
-    yield head
+    yield _cut(head)
     if item.kind == "query" or (item.kind in {"prepare", "execute"} and item.words["text"]):
         yield from _block(item.words["text"])
     for index, value in enumerate(item.parameters, 1):
-        yield f"    ${index} = {'NULL' if value is None else harmless(value)[:1000]}"
+        yield f"    ${index} = {'NULL' if value is None else _cut(harmless(value), MAX_PARAMETER)}"
     if item.kind == "rows":
         yield from render_table(item.columns, item.rows)
         if item.count > len(item.rows):
@@ -57,7 +59,7 @@ def render(item: Item) -> Iterator[str]:
     if item.kind in {"error", "notice"}:
         for name in ("detail", "hint", "where"):
             if name in item.words:
-                yield f"    {name}: {harmless(item.words[name])}"
+                yield f"    {name}: {_cut(harmless(item.words[name]))}"
 
 
 def to_json(item: Item) -> Leaf:
@@ -85,7 +87,8 @@ def render_table(columns: Sequence[str], rows: Sequence[Sequence[str | None]]) -
     shown = [[_fit("NULL" if value is None else value) for value in row] for row in rows]
     head = [_fit(name) for name in names]
     widths = [
-        max([_width(head[index]), *(_width(row[index]) for row in shown if index < len(row))]) for index in range(width)
+        max([width_of(head[index]), *(width_of(row[index]) for row in shown if index < len(row))])
+        for index in range(width)
     ]
     yield "    " + " | ".join(_pad(cell, widths[index]) for index, cell in enumerate(head)).rstrip()
     yield "    " + "-+-".join("-" * size for size in widths)
@@ -115,9 +118,14 @@ def _summary(item: Item) -> str:
 def _block(text: str) -> Iterator[str]:
     lines = text.split("\n")
     for line in lines[:MAX_TEXT_LINES]:
-        yield f"  | {harmless(line)}"
+        yield f"  | {_cut(harmless(line))}"
     if len(lines) > MAX_TEXT_LINES:
         yield f"  | ... {len(lines) - MAX_TEXT_LINES} more lines"
+
+
+def _cut(line: str, most: int = MAX_LINE) -> str:
+    left_out = len(line) - most
+    return line if left_out <= 0 else f"{line[:most]}... {left_out} more characters"
 
 
 def _fit(text: str) -> str:
@@ -125,13 +133,15 @@ def _fit(text: str) -> str:
     return safe if len(safe) <= MAX_CELL else safe[: MAX_CELL - 3] + "..."
 
 
-def _width(text: str) -> int:
+def width_of(text: str) -> int:
     """Return the columns of a terminal that text takes: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
     return sum(0 if unicodedata.combining(ch) else 2 if unicodedata.east_asian_width(ch) in "WF" else 1 for ch in text)
 
 
 def _pad(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))
+    return text + " " * (width - width_of(text))
 
 
 def _cell(value: str | None) -> Value:

@@ -7,9 +7,10 @@ a statement was prepared long before. Nothing here raises: what cannot be read i
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gatebook.evidence.messages import STARTUP, Fields, Message, Splitter, show_value, text_of
@@ -17,11 +18,15 @@ from gatebook.evidence.recording import FROM_CLIENT, TO_CLIENT, Frame
 
 SHOWN_ROWS = 100
 SHOWN_COPY_BYTES = 4096
+FOUND_PIECES = 100  # LIMIT: rows, or pieces of a COPY, that are kept of a result because they hold what is looked for
 SHOWN_NAMES = 10_000  # LIMIT: prepared statements and portals remembered, as in a session
 
 _SYNC = frozenset({"sync", "query", "function"})
 _DIAGNOSTICS = {"S": "severity", "C": "sqlstate", "M": "message", "D": "detail", "H": "hint", "W": "where"}
 _ANSWERS = {"1": "parse", "2": "bind", "3": "close"}
+
+
+Found = tuple[int, tuple[str | None, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,9 @@ class Item:
     """A point of the timeline. `kind` names it; `words` are its parts by name; rows are of `columns`.
 
     Kinds from the client: `start`, `query`, `prepare`, `execute`, `function`, `copy in`, `copy failed`, `end`. To it:
-    `rows`, `copy out`, `done`, `suspended`, `error`, `notice`, `notification`. Both: `large`, `unreadable`.
+    `rows`, `copy out`, `done`, `suspended`, `error`, `notice`, `notification`. Both: `large`, `unreadable`. `offset`
+    counts the bytes recorded before the message that completed it. `found` are the rows, or pieces of a COPY, that hold
+    what is looked for, with their number from 1.
     """
 
     at: datetime
@@ -49,6 +56,8 @@ class Item:
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str | None, ...], ...] = ()
     count: int = 0
+    offset: int = field(default=0, compare=False)  # where it stands is not what it is
+    found: tuple[Found, ...] = ()
 
 
 @dataclass(slots=True)
@@ -58,14 +67,30 @@ class _Rows:
     columns: tuple[Column, ...]
     shown: list[tuple[str | None, ...]] = field(default_factory=list)
     count: int = 0
+    found: list[Found] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class _Copy:
-    """Bytes of a COPY as they come."""
+    """Bytes of a COPY as they come, in pieces: a row each, as servers send them."""
 
     shown: bytearray = field(default_factory=bytearray)
     count: int = 0
+    pieces: int = 0
+    found: list[Found] = field(default_factory=list)
+
+    def add(self, data: bytes, needle: re.Pattern[str] | None) -> None:
+        """Take a piece."""
+        self.count += len(data)
+        self.pieces += 1
+        self.shown += data[: SHOWN_COPY_BYTES - len(self.shown)]
+        if needle is not None and len(self.found) < FOUND_PIECES and needle.search(text := text_of(data)):
+            self.found.append((self.pieces, (text,)))
+
+    def item(self, at: datetime, direction: str, kind: str) -> Item:
+        """Return what has come."""
+        words = {"data": text_of(bytes(self.shown))}
+        return Item(at, direction, kind, words, count=self.count, found=tuple(self.found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,30 +103,40 @@ class _Expected:
     formats: tuple[int, ...] = ()
 
 
-def replay(frames: Iterable[Frame], shown_rows: int = SHOWN_ROWS) -> Iterator[Item]:
-    """Yield the timeline of a session; of each result at most `shown_rows` rows."""
-    session = _Session(shown_rows)
+def replay(
+    frames: Iterable[Frame], shown_rows: int = SHOWN_ROWS, needle: re.Pattern[str] | None = None
+) -> Iterator[Item]:
+    """Yield the timeline of a session; of a result at most `shown_rows` rows, and those in which `needle` is found."""
+    session = _Session(shown_rows, needle)
     splitters = {FROM_CLIENT: Splitter(), TO_CLIENT: Splitter()}
+    offset = 0
     for frame in frames:
         splitter = splitters[frame.direction]
         was_readable = not splitter.unreadable
-        for message in splitter.feed(frame.data, frame.at):
-            if message.skipped:
-                words = {"bytes": str(message.skipped), "message": message.kind}
-                yield Item(frame.at, frame.direction, "large", words)
-            elif frame.direction == FROM_CLIENT:
-                yield from session.from_client(message)
-            else:
-                yield from session.to_client(message)
+        for message in splitter.feed(frame.data, frame.at, offset):
+            for item in _items_of(message, frame.direction, session):
+                yield replace(item, offset=message.offset)
         if was_readable and splitter.unreadable:
-            yield Item(frame.at, frame.direction, "unreadable")
+            yield Item(frame.at, frame.direction, "unreadable", offset=offset)
+        offset += len(frame.data)
+
+
+def _items_of(message: Message, direction: str, session: _Session) -> Iterator[Item]:
+    if message.skipped:
+        words = {"bytes": str(message.skipped), "message": message.kind}
+        yield Item(message.at, direction, "large", words)
+    elif direction == FROM_CLIENT:
+        yield from session.from_client(message)
+    else:
+        yield from session.to_client(message)
 
 
 class _Session:
     """What must be remembered to bring answers to their requests."""
 
-    def __init__(self, shown_rows: int) -> None:
+    def __init__(self, shown_rows: int, needle: re.Pattern[str] | None) -> None:
         self._shown_rows = shown_rows
+        self._needle = needle
         self._due: deque[_Expected] = deque()
         self._texts: dict[str, str] = {}
         self._types: dict[str, tuple[int, ...]] = {}
@@ -137,7 +172,8 @@ class _Session:
                 self._due.append(_Expected("function"))
                 yield Item(at, FROM_CLIENT, "function", {"oid": str(fields.number(4) & 0xFFFF_FFFF)})
             case "d":
-                self._copy_in = _more(self._copy_in, message.payload)
+                self._copy_in = self._copy_in or _Copy()
+                self._copy_in.add(message.payload, self._needle)
             case "c" | "f" as kind:
                 yield from self._end_copy_in(at)
                 if kind == "f":
@@ -187,7 +223,8 @@ class _Session:
             case "D":
                 self._row(fields)
             case "d":
-                self._copy_out = _more(self._copy_out, message.payload)
+                self._copy_out = self._copy_out or _Copy()
+                self._copy_out.add(message.payload, self._needle)
             case "1" | "2" | "3" as kind:
                 self._answer(_ANSWERS[kind])
             case "C" | "s" | "I" as kind:
@@ -237,10 +274,15 @@ class _Session:
             self._rows = _Rows(columns)
         rows = self._rows
         rows.count += 1
-        if rows.count > self._shown_rows:
+        needle = self._needle if len(rows.found) < FOUND_PIECES else None
+        if rows.count > self._shown_rows and needle is None:
             return
         values = [fields.value() for _ in range(fields.count())]
-        rows.shown.append(tuple(_show(value, rows.columns, index) for index, value in enumerate(values)))
+        row = tuple(_show(value, rows.columns, index) for index, value in enumerate(values))
+        if rows.count <= self._shown_rows:
+            rows.shown.append(row)
+        if needle is not None and any(value is not None and needle.search(value) for value in row):
+            rows.found.append((rows.count, row))
 
     def _complete(self, kind: str, fields: Fields, at: datetime) -> Iterator[Item]:
         yield from self._flush(at)
@@ -272,22 +314,15 @@ class _Session:
         if self._rows is not None:
             rows, self._rows = self._rows, None
             names = tuple(column.name for column in rows.columns)
-            yield Item(at, TO_CLIENT, "rows", columns=names, rows=tuple(rows.shown), count=rows.count)
+            yield Item(at, TO_CLIENT, "rows", {}, (), names, tuple(rows.shown), rows.count, found=tuple(rows.found))
         if self._copy_out is not None:
             copy, self._copy_out = self._copy_out, None
-            yield Item(at, TO_CLIENT, "copy out", {"data": text_of(bytes(copy.shown))}, count=copy.count)
+            yield copy.item(at, TO_CLIENT, "copy out")
 
     def _end_copy_in(self, at: datetime) -> Iterator[Item]:
         if self._copy_in is not None:
             copy, self._copy_in = self._copy_in, None
-            yield Item(at, FROM_CLIENT, "copy in", {"data": text_of(bytes(copy.shown))}, count=copy.count)
-
-
-def _more(copy: _Copy | None, data: bytes) -> _Copy:
-    copy = copy or _Copy()
-    copy.count += len(data)
-    copy.shown += data[: SHOWN_COPY_BYTES - len(copy.shown)]
-    return copy
+            yield copy.item(at, FROM_CLIENT, "copy in")
 
 
 def _startup(fields: Fields) -> dict[str, str]:

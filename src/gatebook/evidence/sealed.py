@@ -20,7 +20,7 @@ from gatebook.evidence.tree import HASH_BYTES
 
 MAX_BYTES = 1 << 20
 VERSION = 1
-_WRITER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+WRITER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MEMBERS = frozenset({"v", "size", "root", "checkpoint", "writers"})
 _PLACE_MEMBERS = frozenset({"segment", "offset", "number", "link"})
 
@@ -90,7 +90,7 @@ def decode_sealed(data: bytes) -> Sealed:
     checkpoint, writers = state["checkpoint"], state["writers"]
     if not isinstance(checkpoint, str) or not isinstance(writers, dict):
         raise SealedFault("the notary's state has not its members")
-    if any(_WRITER.fullmatch(writer) is None for writer in writers):
+    if any(WRITER.fullmatch(writer) is None for writer in writers):
         raise SealedFault("the notary's state names an impossible writer")
     places = {writer: _place(place) for writer, place in writers.items()}
     sealed = Sealed(_count(state["size"], 0), _root(state["root"]), checkpoint.encode(), places)

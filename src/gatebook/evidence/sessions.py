@@ -31,7 +31,10 @@ class SessionSummary:
 
 @dataclass(slots=True)
 class OperationSummary:
-    """An operation at a glance. `number` counts within its session; `status` is empty until it has an outcome."""
+    """An operation at a glance. `number` counts within its session; `status` is empty until it has an outcome.
+
+    `offset` counts the bytes of the session's recording before the message that it came in.
+    """
 
     id: str
     number: int
@@ -50,6 +53,7 @@ class OperationSummary:
     rows: int = 0
     duration_us: int = 0
     executions: int = 0
+    offset: int = 0
 
 
 def summarise_start(leaf: Leaf) -> SessionSummary:
@@ -99,6 +103,7 @@ def summarise_operation(leaf: Leaf) -> OperationSummary:
         policies=[str(one) for one in _list(decision, "policies")],
         reasons=[str(one) for one in _list(decision, "reasons")],
         refusal=_text(_object(leaf, "refusal"), "code"),
+        offset=_number(_object(leaf, "recording"), "offset"),
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from gatebook.evidence.completeness import Completeness, Finding
 from gatebook.evidence.entry import EntryFault, Leaf, decode_leaf
@@ -25,12 +26,16 @@ MAX_FINDINGS = 1000  # LIMIT: a file of garbage has one per byte; the rest are c
 
 @dataclass(slots=True)
 class Report:
-    """What was checked, how much of it, and what was found. `ok` if nothing that the book does not account for."""
+    """What was checked, how much of it, and what was found. `ok` if nothing that the book does not account for.
+
+    `proven` is the newest time that a stamp proves (aware), with the size of the ledger that was there by then.
+    """
 
     checked: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     accounted: list[Finding] = field(default_factory=list)
     more: int = 0
+    proven: tuple[datetime, int] | None = None
 
     @property
     def ok(self) -> bool:
@@ -113,7 +118,12 @@ class JournalCheck:
         except EntryFault as fault:
             self._report.fault(subject, fault)
             return None
-        self._check_private(subject, leaf, record.private)
+        if not record.lacks_private:
+            self._check_private(subject, leaf, record.private)
+        return self.leaf(leaf)
+
+    def leaf(self, leaf: Leaf) -> ExpectedRecording | None:
+        """Check what a leaf of the right form says, wherever it was read: sequence, outcomes, ends, recordings."""
         self._report.add(self._completeness.add(leaf))
         return self._follow_recording(leaf)
 
@@ -174,6 +184,23 @@ class JournalCheck:
 
     def _find(self, name: str, subject: str, words: str) -> None:
         self._report.add([Finding(name, subject, words)])
+
+
+@dataclass(slots=True)
+class JournalWatch:
+    """Passes on to a check what a reader of its journal tells."""
+
+    check: JournalCheck
+    report: Report
+    check_tail: bool = True
+
+    def segment(self, header: Header, named: int, expected: Position | None) -> None:
+        """See `vault.journal.Watcher`."""
+        self.check.segment(header, named, expected)
+
+    def fault(self, subject: str, fault: EvidenceFault) -> None:
+        """See `vault.journal.Watcher`."""
+        self.report.fault(subject, fault)
 
 
 def check_recording(

@@ -14,6 +14,8 @@ from typing import Protocol
 from gatebook.evidence.checkpoint import Checkpoint
 from gatebook.evidence.completeness import Finding
 from gatebook.evidence.faults import EvidenceFault
+from gatebook.evidence.removal import MARK as REMOVAL_MARK
+from gatebook.evidence.rotation import MARK, Rotation, find_rotation
 from gatebook.evidence.tiles import decode_bundle, entries_path, tile_path
 from gatebook.evidence.tree import HASH_BYTES, TILE_WIDTH, Frontier, Tile, leaf_hash
 from gatebook.evidence.verify import Report
@@ -50,7 +52,7 @@ class Chain:
 
 
 class LedgerCheck:
-    """Checks the files of a ledger against a checkpoint that was verified."""
+    """Checks the files of a ledger against a checkpoint, and gathers the changes of the notary's key from it."""
 
     def __init__(self, stored: Stored, checkpoint: Checkpoint, report: Report) -> None:
         self._stored = stored
@@ -58,6 +60,8 @@ class LedgerCheck:
         self._report = report
         self._frontier = Frontier.empty()
         self.chains: dict[str, Chain] = {}
+        self.removals: list[bytes] = []  # entries of removed segments
+        self.rotations: list[Rotation] = []
 
     def check(self) -> None:
         """Read everything below the checkpoint. What is wrong is in the report."""
@@ -90,7 +94,11 @@ class LedgerCheck:
             if not writer.endswith(b'"}') or len(writer) > MAX_WRITER_BYTES:
                 self._find("ledger_entry", f"ledger/{index * TILE_WIDTH + at}", "names no writer")
                 continue
+            if REMOVAL_MARK in entry:
+                self.removals.append(entry)
             self.chains.setdefault(writer[:-2].decode("utf-8", "replace"), Chain()).add(one)
+            if MARK in entry and (rotation := find_rotation(index * TILE_WIDTH + at, entry)) is not None:
+                self.rotations.append(rotation)
         for tile in self._frontier.append(b"".join(found)):
             if tile.level:
                 self._compare(tile)

@@ -131,6 +131,10 @@ class Engine:
         """Return the policy's `@hint`, or empty."""
         return self._by_id[policy].annotations.get("hint", "")
 
+    def refuse(self, code: str, reason: str) -> Decision:
+        """Return a no that no policy is asked about."""
+        return Decision(Result.REFUSE, (), self.hash, reasons=(reason,), code=code)
+
     def decide(
         self,
         principal: Principal,

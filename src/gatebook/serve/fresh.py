@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from gatebook.model.ids import EvaluationId, SessionId
 from gatebook.model.secret import Secret
 from gatebook.protocols.postgres.handler import Fresh
-from gatebook.vault.keys import KEY_BYTES, NONCE_BYTES, KeyEncryptionKey
+from gatebook.serve.wrapping import Wrapping
+from gatebook.vault.keys import KEY_BYTES
 
 # All of it is shown from protocol 3.2 on, four bytes before.
 CANCEL_SECRET_BYTES = 32
@@ -25,8 +26,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def fresh_session(key: KeyEncryptionKey, session_s: int) -> Fresh:
-    """Draw what a new session needs."""
+def fresh_session(wrapping: Wrapping, session_s: int) -> Fresh:
+    """Draw what a new session needs. The head of its recording is empty where another machine has to be asked."""
     session = SessionId(f"s_{_sortable()}")
     recording_key = Secret(secrets.token_bytes(KEY_BYTES))
     return Fresh(
@@ -34,7 +35,7 @@ def fresh_session(key: KeyEncryptionKey, session_s: int) -> Fresh:
         nonce=secrets.token_urlsafe(24),
         cancel_secret=secrets.token_bytes(CANCEL_SECRET_BYTES),
         recording_key=recording_key,
-        recording_head=key.wrap(session, recording_key, secrets.token_bytes(NONCE_BYTES)),
+        recording_head=wrapping.wrap_here(session, recording_key),
         ends_at_us=(time.time_ns() // 1000) + session_s * 1_000_000,
     )
 

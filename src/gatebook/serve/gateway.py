@@ -7,9 +7,10 @@ Silence is a no: whatever is raised while a question is answered is logged here 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
 
@@ -36,7 +37,17 @@ from gatebook.native.carrier import (
     Question,
 )
 from gatebook.native.pure import Admission, Refusal
-from gatebook.protocols.postgres.handler import Arrival, Welcome, find_place, judge, receive, turn_away
+from gatebook.protocols.postgres.handler import (
+    Arrival,
+    Fresh,
+    Welcome,
+    find_place,
+    judge,
+    receive,
+    turn_away,
+    turn_back,
+    with_head,
+)
 from gatebook.protocols.postgres.refusals import render
 from gatebook.serve.aside import LONG_BYTES, Aside
 from gatebook.serve.cancels import Cancels
@@ -47,9 +58,12 @@ from gatebook.serve.keys import TokenKeys
 from gatebook.serve.logins import Logins
 from gatebook.serve.plan import Plan
 from gatebook.serve.tasks import Tasks
+from gatebook.serve.wrapping import Wrapping
 from gatebook.session.gate import Admitted, Circumstances, NotAdmitted, Rules, Session
+from gatebook.session.steps import HALTED
 from gatebook.vault.clock import is_synchronised
-from gatebook.vault.keys import KeyEncryptionKey
+from gatebook.vault.keystore import KeyStore
+from gatebook.vault.transit import KeyStoreFault
 
 # Things taken from the carrier's queue at a time. What was taken is answered in its order: whoever comes meanwhile
 # waits for a batch of others' questions, each of which may take milliseconds.
@@ -58,6 +72,8 @@ BATCH = 4
 _NO_EVIDENCE = Refused(
     "evidence.failed", "evidence cannot be written, so nothing runs", "tell the operator of the gate"
 )
+
+_CHANGED = Refused("gate.ended", "the rules of the gate changed during this login", "log in again")
 
 _THROTTLED = Refused(
     "authn.throttled",
@@ -87,7 +103,7 @@ class Gateway:
         rules: Rules,
         *,
         tokens: TokenKeys,
-        key: KeyEncryptionKey,
+        key: KeyStore,
         plan: Plan,
     ) -> None:
         self.carrier = carrier
@@ -97,7 +113,7 @@ class Gateway:
         self._cancels = Cancels(self._logins, self._write, self._stamp, time.monotonic)
         self._handshakes = Handshakes(self._logins, self._write, self._stamp, time.monotonic)
         self._journal = journal
-        self._key = key
+        self._wrapping = Wrapping(key)
         self._plan = plan
         self._tasks = Tasks()
         self._aside = Aside()
@@ -129,6 +145,7 @@ class Gateway:
         loop.remove_reader(self.carrier.desk_fd())
         await self._tasks.stop()
         self._aside.close()
+        self._wrapping.close()
         for live in list(self._live.values()):
             await live.database.close()
         try:
@@ -150,7 +167,7 @@ class Gateway:
 
         `fit` returns a session as it is from now on, or the words why it ends. Those who stay keep their connections.
         """
-        self.rules = rules
+        self.rules = dataclasses.replace(rules, halted=self.rules.halted)
         self._plan = plan
         for live in list(self._live.values()):
             fitted = fit(live.session)
@@ -162,6 +179,11 @@ class Gateway:
         # Raised last: what was decided by the old rules and is not answered yet is decided again.
         self.carrier.raise_epoch("policy")
         self.carrier.raise_epoch("grants")
+
+    def halt(self, refused: Refused | None) -> None:
+        """Refuse everything new with these words from now on; with None, go on. What runs is carried to its end."""
+        self.rules = dataclasses.replace(self.rules, halted=refused)
+        self.carrier.raise_epoch("policy")  # no kept verdict serves, and none that is under way
 
     # ── what the carrier brings ─────────────────────────────────────────────────────────────────
 
@@ -208,14 +230,7 @@ class Gateway:
             if wait is None:
                 welcome = turn_away(arrival, "throttled", _THROTTLED)
             else:
-                welcome = receive(
-                    arrival,
-                    self.rules,
-                    fresh_session(self._key, self._plan.session_s),
-                    Circumstances(now(), fresh_evaluation(), in_transaction=False),
-                    limits=self._plan.limits,
-                    gateway=self._plan.writer,
-                )
+                welcome = await self._receive(arrival)
             if self._is_told(welcome, ip, user):
                 self._write_authn(welcome)
         except NativeError as fault:
@@ -234,6 +249,25 @@ class Gateway:
                 self.carrier.refuse(hello.ticket, refusal)
             case _:
                 self.carrier.silence(hello.ticket)
+
+    async def _receive(self, arrival: Arrival) -> Welcome:
+        plan, rules = self._plan, self.rules
+        fresh = fresh_session(self._wrapping, plan.session_s)
+        circumstances = Circumstances(now(), fresh_evaluation(), in_transaction=False)
+        welcome = receive(arrival, rules, fresh, circumstances, limits=plan.limits, gateway=plan.writer)
+        if fresh.recording_head or not isinstance(welcome.outcome, Admitted):
+            return welcome
+        welcome = await self._with_head(welcome, fresh, plan)
+        # INVARIANT: nobody is inside by rules that a reload replaced while their key was wrapped.
+        return welcome if rules is self.rules else turn_back(welcome, _CHANGED)
+
+    async def _with_head(self, welcome: Welcome, fresh: Fresh, plan: Plan) -> Welcome:
+        try:
+            head = await self._wrapping.wrap(fresh.session, fresh.recording_key)
+        except KeyStoreFault as fault:
+            _log.error("no key for a recording, so no session", fault=fault.message, hint=fault.hint)
+            return turn_back(welcome, _NO_EVIDENCE)
+        return with_head(welcome, replace(fresh, recording_head=head), limits=plan.limits, gateway=plan.writer)
 
     async def _decide(self, question: Question) -> None:
         try:
@@ -287,7 +321,7 @@ class Gateway:
             return True
         checks = outcome.answer.checks
         failed = next((check.name for check in checks if not check.passed), "")
-        return self._logins.fail(ip, user, failed, moment, heard=failed != "throttled")
+        return self._logins.fail(ip, user, failed, moment, heard=failed not in {"throttled", HALTED})
 
     # ── what Python writes ──────────────────────────────────────────────────────────────────────
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The counters of a running gate, for Prometheus: how much passes, how often Python is asked, how often it is not.
 
-No label names an agent, a target or a statement: what they did is in the book. The page is served on a thread of its
-own, which reads the carrier's counters when it is asked and holds nothing.
+No label names an agent, a target or a statement: what they did is in the book. Exports are named. The page is served on
+a thread of its own, which reads the carrier's counters and the files of exports when it is asked, and holds nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from gatebook.model.errors import OperatorFault, quoted
+from gatebook.vault.outgoing import ExportStanding
 
 # (the carrier's counter, whether it only grows, its name here, what it counts)
 _ROWS: Final = (
@@ -40,6 +41,11 @@ _ROWS: Final = (
     ("upstream_out_bytes", True, "upstream_sent_bytes", "Bytes sent to targets."),
     ("entries", True, "journal_entries", "Entries of the journal over its life."),
 )
+# As above; only where the gate refuses without witnesses.
+_WITNESSED: Final = (
+    ("witnessed_age_s", False, "witnessed_age_seconds", "Age of the newest checkpoint with a quorum; -1 for none."),
+    ("halted", False, "refusing_unwitnessed", "1 while everything new is refused because that is too old."),
+)
 
 
 class Counters(Collector):
@@ -51,22 +57,54 @@ class Counters(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return every metric with its value now."""
         counts = self._read()
-        for counter, grows, name, words in _ROWS:
+        for counter, grows, name, words in (*_ROWS, *(row for row in _WITNESSED if row[0] in counts)):
             family = CounterMetricFamily if grows else GaugeMetricFamily
             yield family(f"gatebook_{name}", words, value=counts[counter])
 
 
+class ExportCounters(Collector):
+    """Turns how exports stand into metrics; `read` may be called from any thread."""
+
+    def __init__(self, read: Callable[[], Sequence[ExportStanding]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        """Return every metric with its value now; how far behind one that refuses is, nobody knows."""
+        entries = GaugeMetricFamily(
+            "gatebook_export_behind_entries", "Sealed entries that are not acknowledged.", labels=["export"]
+        )
+        seconds = GaugeMetricFamily(
+            "gatebook_export_behind_seconds", "Seconds that the first of these has waited.", labels=["export"]
+        )
+        refused = GaugeMetricFamily(
+            "gatebook_export_refused", "Whether ledger or cursor are not what was acknowledged.", labels=["export"]
+        )
+        for one in self._read():
+            refused.add_metric([one.name], bool(one.refused))
+            if not one.refused:
+                entries.add_metric([one.name], one.behind)
+                seconds.add_metric([one.name], one.waiting_s)
+        return (entries, seconds, refused)
+
+
 @contextmanager
-def serve_metrics(read: Callable[[], dict[str, int]], host: str, port: int) -> Iterator[None]:
+def serve_metrics(
+    read: Callable[[], dict[str, int]],
+    host: str,
+    port: int,
+    exports: Callable[[], Sequence[ExportStanding]] | None = None,
+) -> Iterator[None]:
     """Serve the metrics at `http://host:port/metrics` as long as the context lasts; port 0 serves nothing.
 
-    OperatorFault if the address cannot be had.
+    `exports` tells how exports stand, None where there are none. OperatorFault if the address cannot be had.
     """
     if port == 0:
         yield
         return
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Counters(read))
+    if exports is not None:
+        registry.register(ExportCounters(exports))
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as fault:

@@ -42,8 +42,14 @@ FIXED: Final[Mapping[str, frozenset[str]]] = {
             *("login", "oauth_issuer", "oauth_scope"),
         }
     ),
-    "ledger": frozenset({"origin", "notary", "witness_quorum", "witnesses"}),
-    "evidence": frozenset({"recording_key", "segment_bytes", "queue_bytes"}),
+    "ledger": frozenset(
+        {
+            *("origin", "notary", "witness_quorum", "witnesses", "witness_policy", "witness_grace_s"),
+            *("timestamp_every_s", "timestamps"),
+        }
+    ),
+    "evidence": frozenset({"recording_key", "older_recording_keys", "vaults", "segment_bytes", "queue_bytes"}),
+    "index": frozenset({"follow"}),
     "limits": frozenset({"decision_ms"}),
 }
 PID_FILE: Final = "serve.pid"
@@ -78,6 +84,8 @@ def check_fixed(old: Settings, new: Settings) -> None:
         for item in fields(getattr(old, section))
         if item.name in names and getattr(getattr(old, section), item.name) != getattr(getattr(new, section), item.name)
     ]
+    if old.exports != new.exports:
+        changed.append("`export`")
     if old.oauth_issuer is not None and new.oauth_issuer is not None and old.oauth_issuer.url != new.oauth_issuer.url:
         changed.append("the issuer that clients are told")
     if (old.gate.tls_certificate is None) != (new.gate.tls_certificate is None):

@@ -33,7 +33,8 @@ class Rules:
     """What is in force: replaced whole by a reload, never changed.
 
     `any_target` answers for every database name (`gatebook try`); `verdict_ttl_s` bounds how long a decision may
-    serve again; `tokens` knows the issuers of access tokens, `authorities` vouch for client certificates.
+    serve again; `tokens` knows the issuers of access tokens, `authorities` vouch for client certificates. While there
+    is a `halted`, it is the answer to everything new.
     """
 
     engine: Engine
@@ -43,6 +44,7 @@ class Rules:
     verdict_ttl_s: float = 300.0
     tokens: TokenBook = field(default_factory=NoIssuers)
     authorities: tuple[Authority, ...] = ()
+    halted: Refused | None = None
 
     def find(self, asked: str) -> Place | None:
         """The place that a client means by the database it names: `TARGET`, or `TARGET/DATABASE`.

@@ -33,6 +33,7 @@ from gatebook.session.gate import Admitted, Circumstances, Knock, NotAdmitted, R
 
 # LIMIT: accesses and policies told to a client; the book has them all.
 TOLD = 20
+HALTED = "evidence"  # the check that fails where an identity is good, and nothing new may begin
 
 _NOT_GOOD = Refused(
     code="authn.failed",
@@ -72,6 +73,9 @@ def admit(knock: Knock, rules: Rules, session_id: SessionId, evaluation: Circums
         words = "no policy lets this identity connect here with these options"
         refused = Refused("admit.denied", words, _reasons(decision), facts=_facts(decision))
         return NotAdmitted(identified, refused)
+    if rules.halted is not None:
+        identified = replace(answer, checks=(*checks, Check(HALTED, passed=False)))
+        return NotAdmitted(identified, rules.halted)
     return Admitted(session, identified, decision)
 
 
@@ -98,6 +102,8 @@ def turn_away(check: str, refused: Refused) -> NotAdmitted:
 
 def decide(session: Session, operation: Operation, rules: Rules, circumstances: Circumstances) -> Verdict:
     """Step 5: judge every statement of a message before any of it is sent; one no is a no to all."""
+    if rules.halted is not None and operation.statements:
+        return _halt(operation, rules, rules.halted, circumstances)
     decided: dict[tuple[object, ...], Decision] = {}
     decisions: list[Decision] = []
     for statement in operation.statements:
@@ -112,6 +118,19 @@ def decide(session: Session, operation: Operation, rules: Rules, circumstances: 
         decisions=tuple(decisions),
         refused=refused,
         cache=CacheScope.NONE if refused else _scope(operation, decisions),
+        ttl_s=rules.verdict_ttl_s,
+    )
+
+
+def _halt(operation: Operation, rules: Rules, refused: Refused, circumstances: Circumstances) -> Verdict:
+    """No to everything, whatever a policy would say; what was decided before is void by another epoch."""
+    no = rules.engine.refuse(refused.code, refused.message)
+    return Verdict(
+        evaluation=circumstances.evaluation,
+        statements=operation.statements,
+        decisions=(no,) * len(operation.statements),
+        refused=refused,
+        cache=CacheScope.NONE,
         ttl_s=rules.verdict_ttl_s,
     )
 

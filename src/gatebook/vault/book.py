@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from gatebook.evidence.entry import Leaf, decode_leaf
 from gatebook.evidence.faults import EvidenceFault
@@ -20,7 +19,10 @@ from gatebook.evidence.sessions import (
     summarise_outcome,
     summarise_start,
 )
-from gatebook.vault.journal import Faults, JournalReader, list_journals
+from gatebook.vault.journal import Faults, list_journals
+from gatebook.vault.notary import Folders
+from gatebook.vault.reading import BookReader, Wants
+from gatebook.vault.recordings import Recordings
 
 _SESSION_EVENTS = (b'"event":"session.start"', b'"event":"session.end"', b'"event":"session.lost"')
 
@@ -44,10 +46,13 @@ class SessionStory:
 
 
 class Book:
-    """The journals below a folder. Reading never needs a lock; what is damaged is left out and counted."""
+    """All journals of a data folder, removed segments included.
 
-    def __init__(self, journals: Path) -> None:
-        self._journals = journals
+    Reading never needs a lock; what is damaged is left out and counted.
+    """
+
+    def __init__(self, folders: Folders, recordings: Recordings) -> None:
+        self._reader = BookReader(folders, recordings)
         self.faults = 0
 
     def list_sessions(self) -> list[SessionSummary]:
@@ -94,7 +99,7 @@ class Book:
         story: SessionStory | None = None
         operations: dict[str, Operation] = {}
         mark = f'"session":"{session}"'.encode()
-        for record in self._records():
+        for record in self._records(lambda leaf: parts is not None and mark in leaf):
             leaf = self._decode(record) if mark in record.leaf else None
             if leaf is None or leaf.get("session") != session:
                 continue
@@ -140,10 +145,10 @@ class Book:
             self.faults += 1
             return {}
 
-    def _records(self) -> Iterator[Record]:
-        for folder in list_journals(self._journals):
+    def _records(self, wants: Wants = lambda _: False) -> Iterator[Record]:
+        for folder in list_journals(self._reader.folders.journals):
             watcher = Faults()
-            yield from JournalReader(folder, watcher).read()
+            yield from self._reader.read(folder, watcher, wants)
             self.faults += len(watcher.faults)
 
     def _decode(self, record: Record) -> Leaf | None:

@@ -49,9 +49,10 @@ from gatebook.evidence.recording import HEADER_BYTES
 from gatebook.evidence.tree import TILE_WIDTH, inclusion_proof
 from gatebook.model.errors import OperatorFault
 from gatebook.model.secret import Secret
-from gatebook.vault.journal import Faults, JournalReader, list_journals
+from gatebook.vault.journal import Faults, list_journals
 from gatebook.vault.ledger import LedgerFolder
 from gatebook.vault.notary import Folders
+from gatebook.vault.reading import BookReader
 from gatebook.vault.recordings import Recordings
 
 FILE_MODE = 0o600
@@ -206,7 +207,7 @@ def _gather(folders: Folders, ledger: LedgerFolder, recordings: Recordings, sele
         raise OperatorFault(
             "nothing that is sealed is selected", "see `gatebook sessions list` and `gatebook ledger show`"
         )
-    _read_journals(folders.journals, gathered, sealed)
+    _read_journals(BookReader(folders, recordings), gathered, sealed)
     chunks = Counter(str(leaf["session"]) for leaf in gathered.leaves.values() if leaf["event"] == "recording.chunk")
     for session in gathered.sessions:
         end = _end_of(recordings, session, chunks[session])
@@ -223,16 +224,16 @@ def _entries(ledger: LedgerFolder, begin: int, size: int) -> Iterator[tuple[int,
                 yield number * TILE_WIDTH + at, entry
 
 
-def _read_journals(journals: Path, gathered: _Gathered, sealed: Mapping[str, int]) -> None:
-    """Find the sealed private parts, which stand beside their leaves, and count what the ledger has not yet."""
+def _read_journals(reader: BookReader, gathered: _Gathered, sealed: Mapping[str, int]) -> None:
+    """Find the sealed private parts, wherever they are, and count what the ledger has not yet."""
     wanted = {
         gathered.entries[index]: index
         for index, leaf in gathered.leaves.items()
         if isinstance(leaf.get("private"), str)
     }
-    for folder in list_journals(journals):
+    for folder in list_journals(reader.folders.journals):
         waiting = -sealed.get(folder.name, 0)
-        for record in JournalReader(folder, Faults()).read():
+        for record in reader.read(folder, Faults(), wanted.__contains__):
             waiting += 1
             if record.private and record.leaf in wanted:
                 gathered.private[wanted[record.leaf]] = record.private

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from gatebook.evidence.checkpoint import Checkpoint, parse_decimal
 from gatebook.evidence.cosignature import CosignerKey, Request, find_cosignatures, read_answer, with_cosignatures
 from gatebook.evidence.faults import EvidenceFault
-from gatebook.evidence.note import parse_note, signature_line
+from gatebook.evidence.note import Signer, countersign, parse_note, signature_line
+from gatebook.evidence.rotation import is_signed
 from gatebook.evidence.tree import Tiles, consistency_proof
 from gatebook.evidence.witnessed import Seen
 from gatebook.model.errors import quoted
@@ -175,6 +176,13 @@ class Witnesses:
         """Return the newest checkpoint that a quorum has cosigned since the start, with all its cosignatures."""
         with self._changed:
             return self._whole(self._quorate) if self._quorate is not None else None
+
+    def countersign(self, signer: Signer) -> None:
+        """Put one more key of the notary under every checkpoint that waits or has its quorum."""
+        with self._changed:
+            for offer in {id(one): one for one in [*self._offers.values(), self._quorate] if one is not None}.values():
+                if not is_signed(offer.note, signer.verifier):
+                    offer.note = countersign(offer.note, signer)
 
     def seen(self) -> dict[str, Seen]:
         """Return what is known of each witness, to be remembered."""

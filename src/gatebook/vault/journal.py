@@ -7,7 +7,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -125,11 +125,19 @@ class Faults:
         self.faults.append((subject, fault))
 
 
-class JournalReader:
-    """Reads a journal from an entry on; ask again for what has come since. Safe beside its living writer."""
+Fill = Callable[[Position, int], Iterator[Record]]
+"""Gives the entries from a place on, below a number, that are in no segment any more; as far as it has them."""
 
-    def __init__(self, folder: Path, watcher: Watcher, *, from_segment: int = 0) -> None:
+
+class JournalReader:
+    """Reads a journal from an entry on; ask again for what has come since. Safe beside its living writer.
+
+    Where segments were removed, before it came to them or meanwhile, `fill` is asked for their entries.
+    """
+
+    def __init__(self, folder: Path, watcher: Watcher, *, from_segment: int = 0, fill: Fill | None = None) -> None:
         self._folder = folder
+        self._fill = fill
         self._watcher = watcher
         self._segment: int | None = None
         self._place: Position | None = None
@@ -142,13 +150,28 @@ class JournalReader:
         while True:
             # Listed before reading: where a later segment is there already, this one is complete.
             current = self._segment if self._segment is not None else self._from_segment - 1
-            later = [first for first in list_segments(self._folder) if first > current]
+            later = self._list_behind(current)
             if self._segment is not None and not self._broken:
                 yield from self._read_segment(is_last=not later)
             if not later:
                 return
-            self._expected = self._expected if self._segment is None else None if self._broken else self._place
+            if self._broken:
+                self._expected = None
+            elif self._place is not None:
+                self._expected = self._place
+            while self._fill is not None and self._expected is not None and self._expected.number < later[0]:
+                begin = self._expected
+                for record in self._fill(begin, later[0]):
+                    self._expected = record.end
+                    yield record
+                if self._expected == begin:
+                    break  # nobody has them
+                # Those that were next may be gone meanwhile.
+                later = self._list_behind(self._expected.number - 1) or later
             self._segment, self._place, self._broken = later[0], None, False
+
+    def _list_behind(self, current: int) -> list[int]:
+        return [first for first in list_segments(self._folder) if first > current]
 
     def _read_segment(self, *, is_last: bool) -> Iterator[Record]:
         assert self._segment is not None
@@ -162,6 +185,8 @@ class JournalReader:
                         file.seek(self._place.offset)
                         check_zeros(file.read, self._place)
             except OSError as fault:
+                if isinstance(fault, FileNotFoundError) and self._fill is not None and not is_last:
+                    return  # removed meanwhile
                 words = (fault.strerror or "unknown error").lower()
                 self._fail(subject, JournalFault("journal_unreadable", f"cannot be read: {words}"))
             except JournalFault as fault:

@@ -10,6 +10,7 @@ import base64
 import binascii
 import contextlib
 import hashlib
+import secrets
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -37,46 +38,79 @@ class KeyFault(EvidenceFault):
 
 
 @dataclass(frozen=True, slots=True)
+class KeyFile:
+    """A session's key file: the recording key as the key-encryption key `kek` wrapped it."""
+
+    session: str
+    kek: str
+    wrapped: bytes
+
+    def encode(self) -> bytes:
+        """Return the content of the file: `Admission.recording_head`."""
+        wrapped = base64.b64encode(self.wrapped).decode()
+        head: Leaf = {"key": wrapped, "kek": self.kek, "session": self.session, "v": VERSION}
+        return encode_canonical(head) + b"\n"
+
+
+def parse_key_file(session: str, head: bytes) -> KeyFile:
+    """Return a key file from its content. KeyFault if it has not its form, or is not this session's."""
+    if len(head) > MAX_HEAD_BYTES or not head.endswith(b"\n"):
+        raise KeyFault("a key file has not its form")
+    try:
+        members = decode_canonical(head[:-1])
+        wrapped = base64.b64decode(str(members.get("key", "")), validate=True)
+    except (EntryFault, binascii.Error) as fault:
+        raise KeyFault("a key file has not its form") from fault
+    version, kek = members.get("v"), members.get("kek")
+    if members.keys() != {"key", "kek", "session", "v"} or isinstance(version, bool) or version != VERSION:
+        raise KeyFault("a key file has not its form")
+    if members["session"] != session:
+        raise KeyFault("a key file is of another session")
+    if not isinstance(kek, str):
+        raise KeyFault("a key file has not its form")
+    return KeyFile(session, kek, wrapped)
+
+
+def made_under_another() -> KeyFault:
+    """Return the fault of a key file whose key-encryption key is not at hand."""
+    return KeyFault(
+        "a key file was made under another key",
+        "give the key of that time as one of `older_recording_keys` in the configuration",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class KeyEncryptionKey:
-    """The key that wraps recording keys. `id` names it in key files and tells nothing of it."""
+    """A key that wraps recording keys and is held here. `id` names it in key files and tells nothing of it."""
 
     id: str
     _key: Secret
+    is_remote = False
 
-    def wrap(self, session: str, recording_key: Secret, nonce: bytes) -> bytes:
-        """Return the content of a session's key file: `Admission.recording_head`.
-
-        `nonce` is 12 bytes of the operating system's randomness, used for nothing else.
-        """
-        sealed = nonce + AESGCM(self._key.reveal()).encrypt(nonce, recording_key.reveal(), session.encode())
-        head: Leaf = {"key": base64.b64encode(sealed).decode(), "kek": self.id, "session": session, "v": VERSION}
-        return encode_canonical(head) + b"\n"
+    def wrap(self, session: str, recording_key: Secret) -> bytes:
+        """See `KeyStore`; no call blocks."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        sealed = AESGCM(self._key.reveal()).encrypt(nonce, recording_key.reveal(), session.encode())
+        return KeyFile(session, self.id, nonce + sealed).encode()
 
     def unwrap(self, session: str, head: bytes) -> Secret:
-        """Return the recording key from a key file. KeyFault if it is not this session's or not under this key."""
-        if len(head) > MAX_HEAD_BYTES or not head.endswith(b"\n"):
-            raise KeyFault("a key file has not its form")
+        """See `KeyStore`; no call blocks."""
+        file = parse_key_file(session, head)
+        if file.kek != self.id:
+            raise made_under_another()
+        nonce, sealed = file.wrapped[:NONCE_BYTES], file.wrapped[NONCE_BYTES:]
         try:
-            members = decode_canonical(head[:-1])
-            sealed = base64.b64decode(str(members.get("key", "")), validate=True)
-        except (EntryFault, binascii.Error) as fault:
-            raise KeyFault("a key file has not its form") from fault
-        version = members.get("v")
-        if members.keys() != {"key", "kek", "session", "v"} or isinstance(version, bool) or version != VERSION:
-            raise KeyFault("a key file has not its form")
-        if members["session"] != session:
-            raise KeyFault("a key file is of another session")
-        if members["kek"] != self.id:
-            raise KeyFault(
-                "a key file was made under another key", "give the `recording_key` of that time in the configuration"
-            )
-        try:
-            key = AESGCM(self._key.reveal()).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], session.encode())
+            key = AESGCM(self._key.reveal()).decrypt(nonce, sealed, session.encode())
         except (InvalidTag, ValueError) as fault:
             raise KeyFault("a key file does not authenticate") from fault
-        if len(key) != KEY_BYTES:
-            raise KeyFault("a key file holds a key of another length")
-        return Secret(key)
+        return checked_key(key)
+
+
+def checked_key(key: bytes) -> Secret:
+    """Return a recording key that was unwrapped. KeyFault if it has another length."""
+    if len(key) != KEY_BYTES:
+        raise KeyFault("a key file holds a key of another length")
+    return Secret(key)
 
 
 def parse_key(secret: Secret) -> KeyEncryptionKey:

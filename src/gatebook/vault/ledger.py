@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,9 +23,14 @@ from gatebook.evidence.tree import HASH_BYTES, TILE_WIDTH, Tile
 FILE_MODE = 0o644
 SECRET_MODE = 0o600
 FOLDER_MODE = 0o755
+SECRET_FOLDER_MODE = 0o700
 CHECKPOINT = "checkpoint"
 COSIGNED = "checkpoint.cosigned"
 VKEY = "ledger.vkey"
+STAMPS = "timestamp"
+ROTATIONS = "rotation"
+_STAMP = re.compile(r"(0|[1-9][0-9]{0,18})\.tsr")
+_SIZE = re.compile(r"(0|[1-9][0-9]{0,18})")
 MAX_NOTE_BYTES = 1 << 20
 SYNC_THREADS = 8
 OPEN_FILES = 256  # LIMIT: written and not synced yet
@@ -47,13 +53,19 @@ class Disk(Protocol):
         """Sync what was written since the last call, and its folders."""
 
     def replace(self, path: Path, data: bytes, mode: int) -> None:
-        """Put a whole file in place of another at once, on disk when this returns."""
+        """Put a whole file in place of another at once, making its folder as needed; on disk when this returns."""
 
     def sync_data(self, path: Path) -> None:
         """Sync the content of a file that somebody else writes."""
 
     def remove(self, path: Path) -> None:
         """Remove a file that nobody needs any more; one that is gone is none."""
+
+    def extend(self, path: Path, at: int, data: bytes) -> None:
+        """Cut a file at `at` and write behind, making it and its folder as needed; `sync` makes it last."""
+
+    def sync_folder(self, path: Path) -> None:
+        """Make last what was made and removed in a folder."""
 
 
 class SystemDisk:
@@ -78,7 +90,7 @@ class SystemDisk:
         """See `Disk`."""
         self._sync_written()
         folders, self._folders = self._folders, set()
-        for done in [self._threads.submit(_sync_folder, folder) for folder in folders]:
+        for done in [self._threads.submit(sync_folder, folder) for folder in folders]:
             done.result()
 
     def _sync_written(self) -> None:
@@ -88,6 +100,9 @@ class SystemDisk:
 
     def replace(self, path: Path, data: bytes, mode: int) -> None:
         """See `Disk`."""
+        if not path.parent.is_dir():
+            path.parent.mkdir(mode=FOLDER_MODE)
+            sync_folder(path.parent.parent)
         beside = path.with_name(f"{path.name}.new")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:
@@ -95,7 +110,7 @@ class SystemDisk:
         finally:
             _sync_and_close(descriptor)
         beside.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
     def sync_data(self, path: Path) -> None:
         """See `Disk`."""
@@ -110,11 +125,36 @@ class SystemDisk:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
 
-    def _make(self, folder: Path) -> None:
+    def extend(self, path: Path, at: int, data: bytes) -> None:
+        """See `Disk`. The file is for the owner of its folder only, whoever that is."""
+        if len(self._written) >= OPEN_FILES:
+            self._sync_written()
+        self._make(path.parent, SECRET_FOLDER_MODE)
+        # A notary under another user may do more than the folder's owner: no link must lead it elsewhere.
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(path.name, flags, SECRET_MODE, dir_fd=folder)
+            owner = os.fstat(folder)
+        finally:
+            os.close(folder)
+        self._written.append(descriptor)
+        self._folders.add(path.parent)
+        if os.fstat(descriptor).st_uid != owner.st_uid:
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        os.ftruncate(descriptor, at)
+        os.lseek(descriptor, at, os.SEEK_SET)
+        _write(descriptor, data)
+
+    def sync_folder(self, path: Path) -> None:
+        """See `Disk`."""
+        sync_folder(path)
+
+    def _make(self, folder: Path, mode: int = FOLDER_MODE) -> None:
         if folder.is_dir():
             return
-        self._make(folder.parent)
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        self._make(folder.parent, mode)
+        folder.mkdir(mode=mode, exist_ok=True)
         self._folders.add(folder.parent)
 
 
@@ -165,6 +205,25 @@ class LedgerFolder:
         """Return the published verifier key. LedgerFault `checkpoint_key`."""
         data = _read(self.path / VKEY, MAX_NOTE_BYTES, "checkpoint_key")
         return data.decode("utf-8", "replace").strip()
+
+    def stamp_paths(self, size: int) -> tuple[Path, Path]:
+        """Return where the checkpoint of a size is as it was stamped, and where its time stamp."""
+        folder = self.path / STAMPS
+        return folder / str(size), folder / f"{size}.tsr"
+
+    def stamped_sizes(self) -> list[int]:
+        """Return the sizes of which there is a time stamp, ascending."""
+        return _sizes(self.path / STAMPS, _STAMP)
+
+    def read_handovers(self) -> list[bytes]:
+        """Return the checkpoints that two keys have signed, one for each change of the key. LedgerFault."""
+        folder = self.path / ROTATIONS
+        return [_read(folder / str(size), MAX_NOTE_BYTES, "checkpoint_missing") for size in _sizes(folder, _SIZE)]
+
+    def read_stamp(self, size: int) -> tuple[bytes, bytes]:
+        """Return a checkpoint as it was stamped, and its time stamp. LedgerFault `timestamp_missing`."""
+        note, response = self.stamp_paths(size)
+        return _read(note, MAX_NOTE_BYTES, "timestamp_missing"), _read(response, MAX_NOTE_BYTES, "timestamp_missing")
 
     def write_tiles(self, disk: Disk, tiles: Iterable[Tile]) -> None:
         """Write tiles, full or partial."""
@@ -217,6 +276,15 @@ def _read(path: Path, limit: int, finding: str) -> bytes:
     return data
 
 
+def _sizes(folder: Path, pattern: re.Pattern[str]) -> list[int]:
+    """Return the sizes that files of a folder are named by, ascending."""
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError:
+        return []
+    return sorted(int(match[1]) for match in map(pattern.fullmatch, names) if match)
+
+
 def _short(path: Path) -> str:
     """Return a path from the ledger's own folder on, where it can be told."""
     parts = path.parts
@@ -236,7 +304,8 @@ def _sync_and_close(descriptor: int) -> None:
         os.close(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Sync the names in a folder. OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

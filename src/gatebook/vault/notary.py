@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from gatebook.evidence.checkpoint import Checkpoint, open_checkpoint, sign
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.journal_format import segment_name
-from gatebook.evidence.note import Signer
+from gatebook.evidence.note import Signer, countersign, parse_note
+from gatebook.evidence.removal import decode_kept, encode_kept
+from gatebook.evidence.rotation import WRITER, is_signed
 from gatebook.evidence.sealed import Place, Sealed, decode_sealed
 from gatebook.evidence.tiles import entries_path, tile_path
 from gatebook.evidence.tree import EMPTY_ROOT, TILE_WIDTH, Frontier, Tile
@@ -23,13 +26,24 @@ from gatebook.evidence.witnessed import Seen, decode_seen, encode_seen
 from gatebook.model.errors import OperatorFault, quoted
 from gatebook.vault.cosigning import Witnesses
 from gatebook.vault.journal import list_journals, list_segments, writer_lives
-from gatebook.vault.ledger import CHECKPOINT, COSIGNED, FILE_MODE, SECRET_MODE, VKEY, Disk, LedgerFolder, take_lock
+from gatebook.vault.ledger import (
+    CHECKPOINT,
+    COSIGNED,
+    FILE_MODE,
+    ROTATIONS,
+    SECRET_MODE,
+    VKEY,
+    Disk,
+    LedgerFolder,
+    take_lock,
+)
+from gatebook.vault.rotating import KEY, ROTATION, Wish, check_key, entered_rotations, foreign_rotation, read_wish
 from gatebook.vault.sealing import JournalTail, Tampered, audit, audit_last_segment
 
 BATCH_ENTRIES = 1 << 17  # LIMIT: sealed under one checkpoint; more waits for the next
 TORN_PASSES = 8  # passes that a record may stay unfinished while its writer lives
-_KEY = "key"
 STATE = "state"
+REMOVED = "removed"
 WITNESSES = "witnesses"
 
 
@@ -66,6 +80,7 @@ class Notary:
         self._lock = lock
         self._folders = folders
         self._signer = signer
+        self._wish: Wish | None = None  # while it is there, both keys sign
         self._ledger = LedgerFolder(folders.ledger)
         self._sealed = sealed
         self._witnesses = witnesses
@@ -74,6 +89,7 @@ class Notary:
         self._seen = witnesses.seen()
         self._bundle = b""
         self._torn: dict[str, int] = {}
+        self._kept = read_kept(folders)
 
     @property
     def vkey(self) -> str:
@@ -84,6 +100,38 @@ class Notary:
     def size(self) -> int:
         """Entries sealed."""
         return self._sealed.size
+
+    @property
+    def published(self) -> bytes:
+        """The checkpoint as it is published."""
+        return self._published
+
+    @property
+    def folders(self) -> Folders:
+        """Where it reads and writes."""
+        return self._folders
+
+    @property
+    def vouched(self) -> int:
+        """Entries below the newest checkpoint that is published and, where there are witnesses, has its quorum."""
+        if not self._witnesses.are_there:
+            return self._sealed.size
+        return 0 if self._cosigned is None else Checkpoint.parse(parse_note(self._cosigned).text).size
+
+    @property
+    def places(self) -> Mapping[str, Place]:
+        """How far each journal is sealed."""
+        return self._sealed.writers
+
+    def kept(self, writer: str) -> Place:
+        """Return where the part of a journal begins that was not removed."""
+        return self._kept.get(writer, Place())
+
+    def forget(self, writer: str, kept: Place) -> None:
+        """Remember that what stands before a place is removed from now on: on disk when this returns. OSError."""
+        removed = self._kept | {writer: kept}
+        self._disk.replace(self._folders.notary / REMOVED, encode_kept(removed), SECRET_MODE)
+        self._kept = removed
 
     @classmethod
     def open(cls, folders: Folders, origin: str, seed: bytes, disk: Disk, witnesses: Witnesses | None = None) -> Notary:
@@ -119,6 +167,7 @@ class Notary:
             checkpoint = sign(Checkpoint(origin, 0, EMPTY_ROOT), signer)
             sealed = Sealed(0, EMPTY_ROOT, checkpoint, {})
             disk.replace(folders.notary / STATE, sealed.encode(), SECRET_MODE)
+        check_key(signer, entered_rotations(folders.journals / WRITER), read_wish(folders.notary))
         notary = cls(disk, lock, folders, signer, sealed=sealed, witnesses=witnesses)
         notary._check_published()
         for writer, place in sealed.writers.items():
@@ -172,10 +221,40 @@ class Notary:
             self._disk.replace(self._folders.notary / WITNESSES, encode_seen(seen), SECRET_MODE)
             self._seen = seen
 
+    def begin_rotation(self, wish: Wish) -> None:
+        """Sign with both keys from here on, and let the entry of this change be sealed. Tampered for another's key."""
+        if wish.old != self.vkey or wish.signer.name != self._signer.name:
+            raise Tampered("notary_state", "the wish for another key is not for this one")
+        self._wish = wish
+
+    def hand_over(self) -> None:
+        """Give the old key up, once a tree with the entry is signed by both. May be called again after a crash.
+
+        Each file is readable under the new key before the key itself is replaced, and under the old one until then.
+        """
+        wish, ledger = self._wish, self._folders.ledger
+        assert wish is not None, "it was begun"
+        checkpoint = open_checkpoint(self._sealed.checkpoint, wish.signer.verifier)
+        handover = ledger / ROTATIONS / str(checkpoint.size)
+        self._disk.replace(handover, self._sealed.checkpoint, FILE_MODE)
+        self._witnesses.countersign(wish.signer)
+        self.publish()
+        if self._cosigned is not None and not is_signed(self._cosigned, wish.signer.verifier):
+            self._cosigned = countersign(self._cosigned, wish.signer)
+            self._disk.replace(ledger / COSIGNED, self._cosigned, FILE_MODE)
+        self._disk.replace(self._folders.notary / KEY, f"{wish.signer.text()}\n".encode(), SECRET_MODE)
+        self._signer, self._wish = wish.signer, None
+        self._disk.replace(ledger / VKEY, f"{self.vkey}\n".encode(), FILE_MODE)
+        self.forget_wish()
+
+    def forget_wish(self) -> None:
+        """Remove the wish for another key, which is done. OSError."""
+        self._disk.remove(self._folders.notary / ROTATION)
+
     def audit(self) -> Iterator[None]:
         """Read again all that is sealed; yields now and then. Tampered if a byte of it is another."""
         for writer, place in sorted(self._sealed.writers.items()):
-            yield from audit(self._folders.journals / writer, place)
+            yield from audit(self._folders.journals / writer, place, partial(self.kept, writer))
 
     def close(self) -> None:
         """Ask no witness any more, and give the lock back."""
@@ -186,6 +265,10 @@ class Notary:
         """Write what a journal has, tile by tile, into the frontier; `done` gets the full tiles' paths."""
         while room > 0 and (piece := tail.take(min(room, TILE_WIDTH - frontier.size % TILE_WIDTH))) is not None:
             room -= piece.count
+            if foreign_rotation(piece.bundle, self._wish):
+                raise Tampered(
+                    "notary_key", f"{tail.folder.name}: an entry changes the notary's key, which nobody asked it"
+                )
             self._bundle += piece.bundle
             full = list(frontier.append(piece.hashes))
             if full:
@@ -210,6 +293,8 @@ class Notary:
         self._disk.sync()
         root = frontier.root()
         checkpoint = sign(Checkpoint(self._signer.verifier.name, frontier.size, root), self._signer)
+        if self._wish is not None:
+            checkpoint = countersign(checkpoint, self._wish.signer)
         sealed = Sealed(frontier.size, root, checkpoint, dict(writers))
         self._disk.replace(self._folders.notary / STATE, sealed.encode(), SECRET_MODE)
         # Killed before this line the checkpoint never was; behind it, it is published at the next start.
@@ -279,8 +364,18 @@ def _read_state(folders: Folders) -> Sealed | None:
         raise Tampered(fault.finding, fault.message) from fault
 
 
+def read_kept(folders: Folders) -> dict[str, Place]:
+    """Return where the part of each journal begins that was not removed, for those of which some was. Tampered."""
+    try:
+        return decode_kept((folders.notary / REMOVED).read_bytes())
+    except FileNotFoundError:
+        return {}
+    except EvidenceFault as fault:
+        raise Tampered(fault.finding, fault.message) from fault
+
+
 def _read_key(folders: Folders, origin: str, seed: bytes, disk: Disk, *, is_new: bool) -> Signer:
-    path = folders.notary / _KEY
+    path = folders.notary / KEY
     try:
         text = path.read_text("utf-8").strip()
     except FileNotFoundError as fault:

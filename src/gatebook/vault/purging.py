@@ -29,9 +29,11 @@ from gatebook.evidence.retention import (
 )
 from gatebook.model.errors import OperatorFault, quoted
 from gatebook.vault.book import Book
-from gatebook.vault.journal import Faults, JournalReader
-from gatebook.vault.ledger import SECRET_MODE, SystemDisk
+from gatebook.vault.journal import Faults
+from gatebook.vault.ledger import SECRET_MODE, SystemDisk, sync_folder
+from gatebook.vault.reading import BookReader
 from gatebook.vault.recordings import Recordings
+from gatebook.vault.rewrap import BESIDE
 
 WRITER = "cli"
 SETTLED = timedelta(seconds=10)  # behind a session's end its recording is sealed within seconds
@@ -83,7 +85,7 @@ class Keeping:
 
     def __init__(
         self,
-        journals: Path,
+        book: Book,
         custody: Custody,
         classes: Sequence[RetentionClass],
         kinds: Mapping[str, str],
@@ -94,7 +96,6 @@ class Keeping:
         self._classes = classes
         self._kinds = kinds
         self._erase_early = erase_early
-        book = Book(journals)
         self._sessions = {one.id: one for one in book.list_sessions()}
         if book.faults:
             raise OperatorFault("places of the book could not be read", "see `gatebook ledger verify`")
@@ -137,14 +138,14 @@ class Keeping:
         return held
 
 
-def read_custody(journals: Path) -> tuple[Custody, list[Finding]]:
+def read_custody(reader: BookReader) -> tuple[Custody, list[Finding]]:
     """Return what is in force, and what was done against the rules.
 
     OperatorFault where the journal is damaged: what cannot be read might be a hold.
     """
     custody, findings, watcher = Custody(), list[Finding](), Faults()
     damaged = OperatorFault("the journal of the command line is damaged", "see `gatebook ledger verify`")
-    for record in JournalReader(journals / WRITER, watcher).read():
+    for record in reader.read(reader.folders.journals / WRITER, watcher, lambda _: False):
         if not record.link_holds:
             raise damaged
         if any(mark in record.leaf for mark in MARKS):
@@ -161,7 +162,7 @@ def left_of(recordings: Recordings, session: str, erase: str) -> list[Path]:
     path = recordings.path_of(session)
     if erase != CONTENTS:
         return [path] if os.path.lexists(path) else []
-    beside = sorted(one for one in path.parent.glob(f"{session}.*") if one.name.partition(".")[0] == session)
+    beside = sorted([*path.parent.glob(f"{session}.*"), *path.parent.glob(f"{BESIDE}{session}-*")])
     return sorted(beside, key=lambda one: one.suffix != ".key")
 
 
@@ -174,12 +175,4 @@ def destroy(recordings: Recordings, session: str, erase: str) -> Iterator[int]:
         gone = True
         yield size
     if gone:
-        _sync(recordings.path_of(session).parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(recordings.path_of(session).parent)

@@ -23,17 +23,18 @@ from gatebook.evidence.recording import (
 )
 from gatebook.model.errors import quoted
 from gatebook.model.secret import Secret
-from gatebook.vault.keys import MAX_HEAD_BYTES, KeyEncryptionKey
+from gatebook.vault.keys import MAX_HEAD_BYTES
+from gatebook.vault.keystore import KeyStore
 
 SESSION = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Recordings:
-    """The folder of recordings, and the key-encryption key if there is one at hand."""
+    """The folder of recordings, and the store of the key-encryption keys if there is one at hand."""
 
     folder: Path
-    key: KeyEncryptionKey | None = None
+    key: KeyStore | None = None
 
     def path_of(self, session: str) -> Path:
         """Return where the recording of a session is. RecordingFault if it is no session id, whatever it points to."""
@@ -41,10 +42,18 @@ class Recordings:
             raise RecordingFault("session_id", f"{quoted(session)} is no session id")
         return self.folder / shard_of(session) / f"{session}.rec"
 
+    def private_path(self, session: str) -> Path:
+        """Return where the private parts of a session are whose segments were removed. RecordingFault as `path_of`."""
+        return self.path_of(session).with_suffix(".private")
+
+    def is_erased(self, session: str) -> bool:
+        """Return whether the session's key file is gone: what it sealed nobody can read. RecordingFault, OSError."""
+        return not self.path_of(session).with_suffix(".key").exists()
+
     def recording_key(self, session: str) -> Secret | None:
         """Return the session's key; None without key-encryption key, or where the recording was erased.
 
-        KeyFault if the key file is not usable, RecordingFault if it cannot be read.
+        KeyFault if the key file is not usable, RecordingFault if it cannot be read, KeyStoreFault as `KeyStore.unwrap`.
         """
         path = self.path_of(session).with_suffix(".key")
         if self.key is None:
@@ -136,6 +145,13 @@ class Recordings:
         if self.folder.is_dir():
             for path in sorted(self.folder.glob("*/*.rec")):
                 if SESSION.fullmatch(path.stem) and self.path_of(path.stem) == path:
+                    yield path.stem
+
+    def list_private(self) -> Iterator[str]:
+        """Yield the ids of all sessions that have a private file."""
+        if self.folder.is_dir():
+            for path in sorted(self.folder.glob("*/*.private")):
+                if SESSION.fullmatch(path.stem) and self.private_path(path.stem) == path:
                     yield path.stem
 
 

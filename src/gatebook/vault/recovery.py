@@ -20,11 +20,11 @@ from gatebook.evidence.entry import decode_leaf
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.recording import HEADER_BYTES, Chunk, root_of
 from gatebook.vault.journal import Faults, JournalReader, JournalWriter, list_segments
-from gatebook.vault.recordings import Recordings
+from gatebook.vault.recordings import SESSION, Recordings
 
 _START = b'"event":"gateway.start"'
 _EVENT = re.compile(rb'"event":"([a-z.]{1,32})"')
-_SESSION = re.compile(rb'"(?:session|admitted)":"([A-Za-z0-9_]{1,64})"')
+_SESSION = re.compile(rb'"session":"([A-Za-z0-9_]{1,64})"')
 _BEGINS = frozenset({b"authn", b"session.start"})  # who was admitted has a session, also where it never began
 _FOLLOWED = _BEGINS | frozenset({b"session.end", b"session.lost", b"recording.chunk", b"recording.sealed"})
 
@@ -71,14 +71,13 @@ def find_unfinished(folder: Path) -> Unfinished:
     for record in JournalReader(folder, Faults(), from_segment=first).read():
         # What stands between bare quotes is a member: inside a string they would stand behind a backslash.
         event = _EVENT.search(record.leaf)
-        session = _SESSION.search(record.leaf)
-        if event is None or session is None or event[1] not in _FOLLOWED:
+        if event is None or event[1] not in _FOLLOWED or not (session := _session_of(record.leaf, event[1])):
             continue
-        _follow(recordings, event[1], session[1].decode())
+        _follow(recordings, event[1], session.decode())
         if event[1] in _BEGINS:
-            open_sessions.add(session[1])
+            open_sessions.add(session)
         elif event[1] in {b"session.end", b"session.lost"}:
-            open_sessions.discard(session[1])
+            open_sessions.discard(session)
     return Unfinished(_read_open(folder, first, open_sessions), recordings)
 
 
@@ -87,8 +86,8 @@ def _read_open(folder: Path, first: int, sessions: set[bytes]) -> list[OpenSessi
     if not sessions:
         return []
     for record in JournalReader(folder, Faults(), from_segment=first).read():
-        session = _SESSION.search(record.leaf)
-        if session is None or session[1] not in sessions:
+        event = _EVENT.search(record.leaf)
+        if event is None or _session_of(record.leaf, event[1]) not in sessions:
             continue
         try:
             for _ in completeness.add(decode_leaf(record.leaf)):
@@ -96,6 +95,23 @@ def _read_open(folder: Path, first: int, sessions: set[bytes]) -> list[OpenSessi
         except (EvidenceFault, KeyError):
             continue  # best effort: a damaged entry must not keep the gate from starting; `ledger verify` names it
     return completeness.open_sessions()
+
+
+def _session_of(encoded: bytes, event: bytes) -> bytes:
+    """Return the session that an entry is about, or that it admitted; empty where there is none.
+
+    Where one begins, a start-up parameter of the client may be called `session` too: there the leaf is read.
+    """
+    if event not in _BEGINS:
+        found = _SESSION.search(encoded)
+        return found[1] if found is not None else b""
+    try:
+        leaf = decode_leaf(encoded)
+    except EvidenceFault:
+        return b""  # best effort, as below
+    name = leaf.get("admitted" if event == b"authn" else "session")
+    is_one = isinstance(name, str) and SESSION.fullmatch(name) is not None
+    return str(name).encode() if is_one else b""
 
 
 def _last_start(folder: Path) -> int:

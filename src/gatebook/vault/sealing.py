@@ -7,20 +7,22 @@ OSError.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from gatebook.evidence.faults import EvidenceFault
-from gatebook.evidence.journal_format import HEADER_BYTES, JournalFault, parse_header, segment_name
+from gatebook.evidence.journal_format import HEADER_BYTES, Header, JournalFault, parse_header, segment_name
 from gatebook.evidence.sealed import Place
 from gatebook.native.pure import journal_leaves
-from gatebook.vault.journal import list_segments
 
 BLOCK_BYTES = 8 << 20  # LIMIT: read at a time; a record has at most 4 MiB and some bytes
 FIRST_BYTES = 1 << 20  # mostly there is little new
 EXIT_TAMPERED = 3  # of `gatebook notary`, for whoever starts it
 AUDIT_ENTRIES = 1 << 16  # LIMIT: looked at in one step of the audit
+
+Kept = Callable[[], Place]
+"""Gives the place at which the part of a journal begins that was not removed."""
 
 
 class Tampered(EvidenceFault):
@@ -113,8 +115,8 @@ class JournalTail:
         return self.folder / segment_name(segment)
 
 
-def check_header(path: Path, writer: str, first: int, previous: bytes) -> None:
-    """Raise Tampered unless a segment's head continues the journal."""
+def check_header(path: Path, writer: str, first: int, previous: bytes) -> Header:
+    """Return a segment's head. Tampered unless it continues the journal."""
     try:
         with path.open("rb") as file:
             header = parse_header(file.read(HEADER_BYTES))
@@ -124,16 +126,19 @@ def check_header(path: Path, writer: str, first: int, previous: bytes) -> None:
         raise Tampered(fault.finding, f"{writer}/{first}: {fault.message}") from fault
     if (header.writer, header.first, header.previous) != (writer, first, previous):
         raise Tampered("journal_link", f"{writer}/{first}: the segment does not continue the one before")
+    return header
 
 
-def audit(folder: Path, sealed: Place) -> Iterator[None]:
-    """Read all that is sealed of a journal and compare its last link; yields now and then. Tampered if it is not so."""
+def audit(folder: Path, sealed: Place, kept: Kept = Place) -> Iterator[None]:
+    """Read all that is sealed of a journal and compare its last link; yields now and then. Tampered if it is not so.
+
+    `kept` gives the place at which what the notary has not removed begins; it may move on meanwhile.
+    """
     if sealed == Place():
         return
-    if list_segments(folder)[:1] != [1]:
-        raise Tampered("segment_missing", f"{folder.name}/1: the first segment is gone")
-    check_header(folder / segment_name(1), folder.name, 1, Place().link)
-    yield from _compare(folder, Place(), sealed)
+    start = kept()
+    check_header(folder / segment_name(start.segment), folder.name, start.segment, start.link)
+    yield from _compare(folder, start, sealed, kept)
 
 
 def audit_last_segment(folder: Path, sealed: Place) -> None:
@@ -151,13 +156,16 @@ def audit_last_segment(folder: Path, sealed: Place) -> None:
         pass
 
 
-def _compare(folder: Path, start: Place, sealed: Place) -> Iterator[None]:
+def _compare(folder: Path, start: Place, sealed: Place, kept: Kept = Place) -> Iterator[None]:
     tail = JournalTail(folder, start)
     while tail.place.number < sealed.number:
+        if tail.place.segment < kept().segment:  # removed meanwhile, and read whole before
+            tail = JournalTail(folder, kept())
+            continue
         left = min(AUDIT_ENTRIES, sealed.number - tail.place.number)
         if tail.take(left) is None:
             words = tail.torn or "entries that were sealed are gone"
             raise Tampered("journal_changed", f"{folder.name}/{tail.place.number}: {words}")
         yield
-    if tail.place.link != sealed.link:
+    if tail.place.number == sealed.number and tail.place.link != sealed.link:
         raise Tampered("journal_changed", f"{folder.name}/{sealed.number - 1}: another entry than was sealed")

@@ -12,7 +12,7 @@ from gatebook.evidence.note import Verifier
 from gatebook.evidence.sealed import Place, decode_sealed
 from gatebook.vault.journal import list_journals, writer_lives
 from gatebook.vault.ledger import CHECKPOINT, LedgerFault, LedgerFolder
-from gatebook.vault.notary import STATE, Folders, read_seen
+from gatebook.vault.notary import STATE, Folders, read_kept, read_seen
 from gatebook.vault.sealing import JournalTail
 
 PIECE_ENTRIES = 1 << 16
@@ -22,7 +22,9 @@ PIECE_ENTRIES = 1 << 16
 class Standing:
     """The published checkpoint, by which key, when (file time), and entries not sealed yet by writer.
 
-    `witnessed` is the size of the newest checkpoint that a quorum has cosigned; `witnesses` what is known of each.
+    `removed` counts entries, by writer, whose segments the notary removed.
+    `witnessed` is the size of the newest checkpoint that a quorum has cosigned; `witnesses` what is known of each;
+    `stamped` is the size of the newest that has a time stamp, which is not looked at, or 0.
     """
 
     origin: str
@@ -32,8 +34,10 @@ class Standing:
     signed_at: datetime
     notary_lives: bool
     behind: tuple[tuple[str, int], ...]
+    removed: tuple[tuple[str, int], ...]
     witnessed: int
     witnesses: tuple[WitnessStanding, ...]
+    stamped: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ def read_standing(folders: Folders) -> Standing:
         signed_at=datetime.fromtimestamp((folders.ledger / CHECKPOINT).stat().st_mtime, UTC),
         notary_lives=writer_lives(folders.notary),
         behind=tuple(behind),
+        removed=tuple(sorted((writer, place.number - 1) for writer, place in read_kept(folders).items())),
         witnessed=0 if cosigned is None else open_checkpoint(cosigned, verifier).size,
         witnesses=tuple(
             WitnessStanding(
@@ -79,4 +84,5 @@ def read_standing(folders: Folders) -> Standing:
             )
             for name, one in sorted(read_seen(folders.notary).items())
         ),
+        stamped=max(ledger.stamped_sizes(), default=0),
     )

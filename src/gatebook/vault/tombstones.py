@@ -17,9 +17,10 @@ from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.journal_format import Record
 from gatebook.evidence.sessions import SessionSummary, summarise_end, summarise_start
 from gatebook.evidence.verify import Report
-from gatebook.vault.journal import Faults, JournalReader
+from gatebook.vault.journal import Faults
 from gatebook.vault.purging import MARKS, WRITER, Requests, left_of
-from gatebook.vault.recordings import SESSION, Recordings
+from gatebook.vault.reading import BookReader
+from gatebook.vault.recordings import SESSION
 
 _FACTS = (b'"event":"session.start"', b'"event":"session.end"', b'"event":"session.lost"')
 
@@ -27,22 +28,18 @@ _FACTS = (b'"event":"session.start"', b'"event":"session.end"', b'"event":"sessi
 class Tombstones:
     """What the journal of the command line says is gone. Damage of that journal is for its own check to name."""
 
-    def __init__(self, journals: Path, recordings: Recordings, requests: Path, report: Report) -> None:
+    def __init__(self, reader: BookReader, requests: Path, report: Report) -> None:
         self._custody = Custody()
-        self._recordings = recordings
+        self._recordings = reader.recordings
         self._requests = Requests(requests)
         self._report = report
         self._sessions: dict[str, SessionSummary] = {}
-        for record in JournalReader(journals / WRITER, Faults()).read():
+        for record in reader.read(reader.folders.journals / WRITER, Faults(), lambda _: False):
             if any(mark in record.leaf for mark in MARKS):
                 self._follow(record)
-        self._has_keys = next(recordings.folder.glob("*/*.key"), None) is not None
+        self._has_keys = next(self._recordings.folder.glob("*/*.key"), None) is not None
         if self._custody.tombstones:
             report.checked["tombstones"] += len(self._custody.tombstones)
-
-    def is_erased(self, session: str) -> bool:
-        """Whether a tombstone says that a session's private parts are gone."""
-        return CONTENTS in self._custody.erased(session)
 
     def learn(self, record: Record) -> None:
         """Take an entry of any journal: the facts of sessions with a tombstone are needed at the end."""
@@ -71,7 +68,8 @@ class Tombstones:
                 self._find("erased", session, "its key is gone, and no entry says who destroyed it")
             return False
         what = CONTENTS if CONTENTS in erased else min(erased)
-        left = left_of(self._recordings, session, what)
+        # What the notary moves there later is noise without the key.
+        left = [path for path in left_of(self._recordings, session, what) if path.suffix != ".private"]
         if left:
             names = ", ".join(path.name for path in left)
             self._find("purge_unfinished", session, f"is said to be purged, but {names} is there")

@@ -3,53 +3,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from gatebook.evidence.checkpoint import Checkpoint, open_checkpoint
 from gatebook.evidence.completeness import Finding
 from gatebook.evidence.cosignature import CosignerKey, find_cosignatures
 from gatebook.evidence.faults import EvidenceFault
-from gatebook.evidence.journal_format import Header, Position
-from gatebook.evidence.note import Verifier
+from gatebook.evidence.note import Verifier, parse_note
 from gatebook.evidence.private import PrivateParts
 from gatebook.evidence.recording import ChunkOpener
+from gatebook.evidence.rotation import KeyChain, is_signed
 from gatebook.evidence.tree import consistency_proof, verify_consistency
-from gatebook.evidence.verify import ExpectedRecording, JournalCheck, Report, check_recording
+from gatebook.evidence.verify import ExpectedRecording, JournalCheck, JournalWatch, Report, check_recording
 from gatebook.evidence.verify_ledger import Chain, LedgerCheck, SealedJournal
-from gatebook.vault.journal import JournalReader, list_journals, writer_lives
-from gatebook.vault.ledger import LedgerFolder
+from gatebook.vault.following import check_stamps, follow_keys
+from gatebook.vault.journal import list_journals, writer_lives
+from gatebook.vault.ledger import LedgerFault, LedgerFolder
 from gatebook.vault.notary import STATE, Folders
+from gatebook.vault.reading import BookReader, Removals
 from gatebook.vault.recordings import Recordings
 from gatebook.vault.tombstones import Tombstones
+from gatebook.vault.transit import KeyStoreFault
+
+T = TypeVar("T")
 
 RETENTION = "retention"  # folder beside the journals
 CACHED_KEYS = 256  # sessions whose private parts come interleaved
 
 
-@dataclass(slots=True)
-class _Watch:
-    """Passes on to a check what a reader tells."""
-
-    check: JournalCheck
-    report: Report
-    check_tail: bool = True
-
-    def segment(self, header: Header, named: int, expected: Position | None) -> None:
-        """See `Watcher`."""
-        self.check.segment(header, named, expected)
-
-    def fault(self, subject: str, fault: EvidenceFault) -> None:
-        """See `Watcher`."""
-        self.report.fault(subject, fault)
-
-
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What a verifier brings along: the notary's key, and an older checkpoint that must be in the ledger's past.
+    """What a verifier brings along: a key of the notary, and an older checkpoint that must be in the ledger's past.
 
     `witnesses` are verifier keys, of which a quorum (0: all) must have cosigned, and not before `cosigned_after`
-    (seconds since 1970).
+    (seconds since 1970). `stamp_roots` (PEM) are those of time-stamp authorities, of which all stamps must be.
     """
 
     key: str = ""
@@ -57,36 +47,73 @@ class Trust:
     witnesses: tuple[str, ...] = ()
     quorum: int = 0
     cosigned_after: int = 0
+    stamp_roots: bytes = b""
 
 
 NOTHING = Trust()
 
 
-def verify_ledger(folder: Path, report: Report, trust: Trust) -> dict[str, Chain]:
-    """Verify the files of a ledger; return what it has of each writer. What is wrong is in the report."""
+def verify_ledger(folder: Path, report: Report, trust: Trust, removals: Removals | None = None) -> dict[str, Chain]:
+    """Verify the files of a ledger; return what it has of each writer. What is wrong is in the report.
+
+    `removals` are given what the ledger tells of removed segments.
+    """
     ledger = LedgerFolder(folder)
+    stamped = ledger.stamped_sizes()  # first: what is stamped is in the past of what is read afterwards
     try:
-        verifier = Verifier.parse(trust.key or ledger.read_vkey())
+        known = Verifier.parse(trust.key or ledger.read_vkey())
         note = ledger.read_checkpoint()
-        checkpoint = open_checkpoint(note, verifier)
+        checkpoint, handovers = _open(ledger, note, known)
+    except EvidenceFault as fault:
+        report.fault("checkpoint", fault)
+        return {}
+    check = LedgerCheck(ledger, checkpoint, report)
+    check.check()
+    # The changes of the key stand in the tree: what signs it is known only now.
+    keys = KeyChain(known, check.rotations)
+    try:
+        follow_keys(ledger, checkpoint, keys, [*handovers, note])
+        keys.open(note)
     except EvidenceFault as fault:
         report.fault("checkpoint", fault)
         return {}
     report.checked["checkpoints"] += 1
-    check = LedgerCheck(ledger, checkpoint, report)
-    check.check()
+    if removals is not None:
+        removals.key = keys.links[-1].verifier.text()  # what signs now, also where an older key is trusted
+        removals.take(check.removals, checkpoint.size)
+    if check.rotations:
+        report.checked["changes of the key"] += len(check.rotations)
     if trust.since:
-        _check_past(ledger, verifier, checkpoint, report, since=trust.since, name="the older checkpoint")
+        _check_past(ledger, keys, checkpoint, report, since=trust.since, name="the older checkpoint")
     if trust.witnesses:
-        _check_witnesses(ledger, verifier, checkpoint, report, note=note, trust=trust)
+        _check_witnesses(ledger, keys, checkpoint, report, note=note, trust=trust)
+    if trust.stamp_roots:
+        check_stamps(ledger, keys, checkpoint, report, roots=trust.stamp_roots, sizes=stamped)
     return check.chains
 
 
+def _open(ledger: LedgerFolder, note: bytes, known: Verifier) -> tuple[Checkpoint, list[bytes]]:
+    """Return a checkpoint that the known key has signed, or that may be of a key that came after it.
+
+    In the second case there is a handover that the known key has signed, and nothing is proven yet. EvidenceFault.
+    """
+    handovers = ledger.read_handovers()
+    try:
+        return open_checkpoint(note, known), handovers
+    except EvidenceFault as fault:
+        if fault.finding != "note_unsigned" or not any(is_signed(one, known) for one in handovers):
+            raise
+    checkpoint = Checkpoint.parse(parse_note(note).text)
+    if checkpoint.origin != known.name:
+        raise LedgerFault("checkpoint_origin", "the checkpoint is of another ledger than the key")
+    return checkpoint, handovers
+
+
 def _check_past(
-    ledger: LedgerFolder, verifier: Verifier, checkpoint: Checkpoint, report: Report, *, since: bytes, name: str
+    ledger: LedgerFolder, keys: KeyChain, checkpoint: Checkpoint, report: Report, *, since: bytes, name: str
 ) -> None:
     try:
-        older = open_checkpoint(since, verifier)
+        older = keys.open(since)
         if older.size > checkpoint.size:
             words = f"{name} is of {older.size} entries, and this one of {checkpoint.size}"
             report.add([Finding("ledger_fork", "checkpoint", words)])
@@ -99,17 +126,17 @@ def _check_past(
 
 
 def _check_witnesses(
-    ledger: LedgerFolder, verifier: Verifier, checkpoint: Checkpoint, report: Report, *, note: bytes, trust: Trust
+    ledger: LedgerFolder, keys: KeyChain, checkpoint: Checkpoint, report: Report, *, note: bytes, trust: Trust
 ) -> None:
     """The checkpoint must be cosigned by a quorum, or else an older one that is in its past."""
     try:
-        keys = [CosignerKey.parse(text) for text in trust.witnesses]
-        quorum = trust.quorum or len({key.public_key for key in keys})
-        found, size = find_cosignatures(note, keys), checkpoint.size
+        cosigners = [CosignerKey.parse(text) for text in trust.witnesses]
+        quorum = trust.quorum or len({key.public_key for key in cosigners})
+        found, size = find_cosignatures(note, cosigners), checkpoint.size
         older = ledger.read_cosigned()
         if len(found) < quorum and older is not None:
-            found, size = find_cosignatures(older, keys), open_checkpoint(older, verifier).size
-            _check_past(ledger, verifier, checkpoint, report, since=older, name="the cosigned checkpoint")
+            found, size = find_cosignatures(older, cosigners), keys.open(older).size
+            _check_past(ledger, keys, checkpoint, report, since=older, name="the cosigned checkpoint")
     except EvidenceFault as fault:
         report.fault("cosignatures", fault)
         return
@@ -130,8 +157,10 @@ def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING
     report = Report()
     # First: what is sealed now is in the journals that are read afterwards.
     is_sealed = LedgerFolder(folders.ledger).exists() or (folders.notary / STATE).exists() or trust != NOTHING
-    chains = verify_ledger(folders.ledger, report, trust) if is_sealed else {}
-    tombstones = Tombstones(folders.journals, recordings, folders.journals.parent / RETENTION, report)
+    removals = Removals(LedgerFolder(folders.ledger), trust.key)
+    chains = verify_ledger(folders.ledger, report, trust, removals) if is_sealed else {}
+    reader = BookReader(folders, recordings, removals.key)
+    tombstones = Tombstones(reader, folders.journals.parent / RETENTION, report)
     keys = _Keys(recordings, report)
     known: set[str] = set()
     living = False
@@ -140,7 +169,7 @@ def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING
         living = living or lives
         check = JournalCheck(folder.name, report, keys.parts_of)
         sealed_part = SealedJournal(folder.name, chains.pop(folder.name, None), report) if is_sealed else None
-        for record in JournalReader(folder, _Watch(check, report)).read():
+        for record in reader.verify(folder, JournalWatch(check, report), removals):
             if sealed_part is not None:
                 sealed_part.add(record.leaf)
             tombstones.learn(record)
@@ -156,7 +185,11 @@ def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING
     tombstones.finish()
     for writer in sorted(chains):
         report.add([Finding("journal_missing", writer, "the ledger has entries of it, but the journal is gone")])
-    for session in recordings.list_sessions():
+    if removals.met:
+        report.checked["removed segments"] += removals.met
+    for subject, fault in removals.faults:
+        report.fault(subject, fault)
+    for session in sorted({*recordings.list_sessions(), *recordings.list_private()}):
         if session not in known and not living:  # a living gate may just have made it
             report.add([Finding("recording_unknown", session, "no journal knows of this recording")])
     return report
@@ -178,33 +211,39 @@ def _verify_recording(
 
 
 class _Keys:
-    """Openers by session; a key file that is not usable is reported once."""
+    """Openers by session; a key file that is not usable is reported once, and so is a key store that does not answer.
+
+    Such a store is not asked again: chunks and private parts are then verified as without a key.
+    """
 
     def __init__(self, recordings: Recordings, report: Report) -> None:
         self._recordings = recordings
         self._report = report
         self._parts: dict[str, PrivateParts | None] = {}
         self._reported: set[str] = set()
+        self._is_asked = True
 
     def parts_of(self, session: str) -> PrivateParts | None:
         """Return the opener of private parts, if there is a key."""
         if session not in self._parts:
             if len(self._parts) >= CACHED_KEYS:
                 del self._parts[next(iter(self._parts))]
-            try:
-                self._parts[session] = self._recordings.private_parts(session)
-            except EvidenceFault as fault:
-                self._report_once(session, fault)
-                self._parts[session] = None
+            self._parts[session] = self._ask(session, self._recordings.private_parts)
         return self._parts[session]
 
     def opener_of(self, session: str) -> ChunkOpener | None:
         """Return the opener of chunks, if there is a key."""
+        return self._ask(session, self._recordings.opener)
+
+    def _ask(self, session: str, opener: Callable[[str], T | None]) -> T | None:
         try:
-            return self._recordings.opener(session)
+            return opener(session) if self._is_asked else None
+        except KeyStoreFault as fault:
+            self._is_asked = False
+            self._report.fault("key store", fault)
         except EvidenceFault as fault:
             self._report_once(session, fault)
-            return None
+        return None
 
     def _report_once(self, session: str, fault: EvidenceFault) -> None:
         if session not in self._reported:

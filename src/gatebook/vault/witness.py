@@ -71,7 +71,9 @@ class Witness:
         self._folder = folder
         self._lock = lock
         self._cosigner = Cosigner(signer)
-        self._logs = {log.name: log for log in logs}
+        self._logs: dict[str, list[Verifier]] = {}
+        for log in logs:
+            self._logs.setdefault(log.name, []).append(log)
         self._heads = dict(heads)
         self._disk = disk
 
@@ -87,8 +89,8 @@ class Witness:
         WitnessStopped where another witness runs, the state is gone or broken, or the key has another name than `name`
         (empty: whichever it has); NoteFault for a key or name that is none; OSError.
         """
-        if len({log.name for log in logs}) != len(logs) or not 1 <= len(logs) <= MAX_LOGS:
-            raise WitnessStopped("a witness needs ledgers, each of another origin", f"at most {MAX_LOGS}")
+        if not 1 <= len({*logs}) == len(logs) <= MAX_LOGS:
+            raise WitnessStopped("a witness needs ledgers, each key of theirs once", f"at most {MAX_LOGS}")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             lock = take_lock(folder / LOCK)
@@ -110,12 +112,12 @@ class Witness:
             origin = parse_note(request.note).text.partition("\n")[0]
         except EvidenceFault as fault:
             return _refused(400, fault.message)
-        log = self._logs.get(origin)
-        if log is None:
+        keys = self._logs.get(origin)
+        if keys is None:
             return _refused(404, "no ledger of this origin is known here")
         # 2. the signature of the ledger's notary
         try:
-            checkpoint = open_checkpoint(request.note, log)
+            checkpoint = open_checkpoint(request.note, *keys)
         except EvidenceFault as fault:
             return _refused(403 if fault.finding.startswith("note_") else 400, fault.message)
         # 3. it continues what was cosigned last

@@ -16,10 +16,12 @@ from support.certificates import Maker
 from support.data_folder import put_recording
 from support.evidence import recording_header
 from support.installation import Installation
+from support.notary import seal, write_entries
 
 from gatebook.cli import checkup
 from gatebook.cli.certificates import make_certificates
-from gatebook.cli.checkup import Check, Verdict, check_installation
+from gatebook.cli.checkup import check_installation
+from gatebook.cli.verdicts import Check, Verdict
 from gatebook.model.errors import OperatorFault
 
 
@@ -212,6 +214,18 @@ def test_asks_for_no_certificate_where_none_is_used(gate: Installation) -> None:
     rewrite(gate, 'tls_certificate = "server.crt"', "insecure_plaintext = true")
     rewrite(gate, 'tls_key = "file:server.key"', "")
     assert find(gate, "certificate") == []
+
+
+def test_looks_at_the_index_where_there_is_one(gate: Installation) -> None:
+    assert find(gate, "index") == []
+    write_entries(gate.settings.gate.data, "gate", 2)
+    size = seal(gate.settings.gate.data)
+    assert gate.run("index", "update").status == 0
+    assert find(gate, "index") == [Check("index", Verdict.OK, f"{size} entries of the ledger can be searched")]
+    gate.settings.index_path.write_bytes(b"garbage" * 1000)
+    (found,) = find(gate, "index")
+    assert found.verdict is Verdict.WEAK
+    assert "gatebook index rebuild" in found.words
 
 
 def test_finds_a_full_disk(gate: Installation, monkeypatch: pytest.MonkeyPatch) -> None:

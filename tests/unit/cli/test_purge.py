@@ -64,6 +64,10 @@ def test_two_people_erase_and_the_book_says_so(book: Custodians) -> None:
     assert book.gate.run("purge", "due", "--json").json == []
     told = book.gate.run("purge", "run", request)
     assert (told.status, "done already" in told.err) == (1, True)
+    told = book.gate.run("sessions", "replay", SESSION, "--purpose", "test")
+    assert (told.status, "is not there any more" in told.err) == (1, True)
+    told = book.gate.run("sessions", "show", SESSION, "--text", "--purpose", "test")
+    assert (told.status, "the key of this session is gone" in told.err, "secret" in told.out) == (0, True, False)
 
 
 def test_the_recording_alone_leaves_statements_readable(book: Custodians) -> None:

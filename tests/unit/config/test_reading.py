@@ -91,7 +91,8 @@ def test_hashes_the_content_as_it_is_on_disk() -> None:
             GATE + "[zzz]\n",
             "gatebook.toml:12: `zzz` is not a setting",
             (
-                "known: `gate`, `evidence`, `ledger`, `retention`, `policy`, `limits`, `target`, `issuer`, "
+                "known: `gate`, `evidence`, `ledger`, `export`, `retention`, `index`, `policy`, `limits`, `target`, "
+                "`issuer`, "
                 "`certificate_authority`"
             ),
         ),
@@ -251,33 +252,3 @@ def test_says_what_to_do_when_there_is_no_file(tmp_path: Path) -> None:
 def test_raises_one_error_class_on_garbage(garbage: bytes) -> None:
     with pytest.raises(ConfigFault):
         parse_settings(garbage, PATH)
-
-
-WITNESS = """
-[[ledger.witness]]
-name = "audit"
-url = "https://witness.example/w1"
-key = "witness.example/w1+0a1b2c3d+BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-"""
-
-
-def test_reads_witnesses() -> None:
-    settings = parse_settings((GATE + "[ledger]\nwitness_quorum = 1\n" + WITNESS).encode(), PATH)
-    (witness,) = settings.ledger.witnesses
-    assert (witness.name, witness.url) == ("audit", "https://witness.example/w1")
-    assert settings.ledger.witness_quorum == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("[ledger]\nwitness_quorum = 2\n" + WITNESS, "is more than the 1 that are configured"),
-        (WITNESS.replace("https:", "ftp:"), "is no URL of a witness"),
-        (WITNESS.replace("https://witness.example/w1", "https://user@witness.example"), "is no URL of a witness"),
-        (WITNESS.replace("+BA", "+AA"), "is no witness's key"),
-        (WITNESS + WITNESS, "is there twice"),
-        (WITNESS + WITNESS.replace('"audit"', '"other"'), "is there twice"),
-    ],
-)
-def test_refuses_witnesses_that_are_none(text: str, words: str) -> None:
-    assert words in fault(GATE + text).message

@@ -7,13 +7,16 @@ import dataclasses
 
 import pytest
 
-from gatebook.config import settings
+from gatebook.config import identities, ledger, settings
 
 CLASSES = [
     settings.GateSettings,
     settings.EvidenceSettings,
-    settings.LedgerSettings,
-    settings.WitnessSettings,
+    ledger.LedgerSettings,
+    ledger.WitnessSettings,
+    ledger.TimestampSettings,
+    identities.IssuerSettings,
+    identities.CertificateAuthoritySettings,
     settings.PolicySettings,
     settings.LimitSettings,
     settings.AccountSettings,

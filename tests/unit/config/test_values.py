@@ -46,6 +46,15 @@ def test_reads_some_of_a_few_words() -> None:
         values.choices("a", "b")(["c"], HERE)
 
 
+def test_reads_a_number_or_a_word() -> None:
+    reader = values.integer_or("never", 0, 9)
+    assert (reader(7, HERE), reader("never", HERE)) == (7, None)
+    assert reader.shape == "0 to 9, or `never`"
+    for wrong in (10, -1, True, "now", None):
+        with pytest.raises(ConfigFault):
+            reader(wrong, HERE)
+
+
 def test_refuses_arrays_without_end() -> None:
     with pytest.raises(ConfigFault, match="array of strings"):
         values.texts(["x"] * 1001, HERE)

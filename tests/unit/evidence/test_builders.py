@@ -37,6 +37,9 @@ LEAVES = {
     "key.revoked": builders.key_revoked(GATE, KEY, by="root"),
     "person.added": builders.person_added(GATE, Person(ALICE, admin=True, created_at=NOW), by="root"),
     "person.disabled": builders.person_disabled(GATE, ALICE, by="root"),
+    "evidence.rewrapped": builders.keys_rewrapped(
+        GATE, by="root", key="0a1b", result="done", counts={"rewrapped": 1, "current": 2, "erased": 0, "failed": 0}
+    ),
     "evidence.viewed": builders.evidence_viewed(GATE, by="root", session="s_1", purpose="audit", form="replay"),
     "evidence.exported": builders.evidence_exported(
         GATE, by="root", purpose="audit", manifest="sha256:ab", entries=3, contents="sealed"

@@ -29,6 +29,23 @@ def test_any_split_gives_the_same_messages(cuts: set[int]) -> None:
     assert feed(*(STREAM[a:b] for a, b in itertools.pairwise(places))) == SPLIT
 
 
+@given(st.sets(st.integers(1, len(STREAM) - 1)), st.booleans())
+def test_any_split_gives_the_same_places(cuts: set[int], is_large: bool) -> None:
+    splitter, places = Splitter(), [0, *sorted(cuts), len(STREAM)]
+    with pytest.MonkeyPatch.context() as patch:
+        if is_large:
+            patch.setattr(messages, "MAX_MESSAGE_BYTES", 8)
+        found = [one.offset for a, b in itertools.pairwise(places) for one in splitter.feed(STREAM[a:b], NOW, 1000 + a)]
+    assert found == [1000, 1014, 1019]
+
+
+def test_a_message_stands_where_it_began_whatever_came_between() -> None:
+    splitter = Splitter()
+    assert list(splitter.feed(STREAM[:3], NOW, 50)) == []
+    assert list(splitter.feed(STREAM[3:7], NOW, 100)) == []
+    assert [one.offset for one in splitter.feed(STREAM[7:], NOW, 200)] == [50, 207, 212]
+
+
 def test_knows_a_startup_message_by_its_first_byte() -> None:
     startup = struct.pack(">II", 15, 196_608) + b"user\0\0\0"
     assert feed(startup + STREAM) == [Message("", NOW, struct.pack(">I", 196_608) + b"user\0\0\0"), *SPLIT]

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gatebook.model.errors import OperatorFault
 from gatebook.serve.metrics import serve_metrics
+from gatebook.vault.outgoing import ExportStanding
 
 NAMES = (
     "connections turned_away live admitted sessions cache_hits cache_misses questions silences open_tickets "
@@ -50,6 +51,20 @@ def test_values_are_read_when_they_are_asked_for() -> None:
         assert "gatebook_sessions_open 7.0" in page(port)
 
 
+def test_exports_tell_how_far_behind_they_are_and_one_that_refuses_does_not() -> None:
+    siem = ExportStanding("siem", 5, 7, 2.5, None, "", "", alarm=False, runs=True, refused="")
+    file = ExportStanding("file", 5, 0, 0.0, None, "", "", alarm=False, runs=False, refused="export_cursor: cut")
+    port = free_port()
+    with serve_metrics(lambda: COUNTS, "127.0.0.1", port, lambda: [siem, file]):
+        lines = [line for line in page(port).splitlines() if line.startswith("gatebook_export")]
+    assert lines == [
+        'gatebook_export_behind_entries{export="siem"} 7.0',
+        'gatebook_export_behind_seconds{export="siem"} 2.5',
+        'gatebook_export_refused{export="siem"} 0.0',
+        'gatebook_export_refused{export="file"} 1.0',
+    ]
+
+
 def test_nothing_is_served_at_port_zero_and_nothing_behind_the_end() -> None:
     with serve_metrics(lambda: COUNTS, "127.0.0.1", 0):
         pass
@@ -70,3 +85,11 @@ def test_a_port_that_is_taken_is_the_operators_to_change() -> None:
             serve_metrics(lambda: COUNTS, "127.0.0.1", port),
         ):
             pass
+
+
+def test_a_gate_that_refuses_without_witnesses_tells_their_age() -> None:
+    port = free_port()
+    with serve_metrics(lambda: COUNTS | {"witnessed_age_s": 3, "halted": 1}, "127.0.0.1", port):
+        told = page(port)
+    assert "gatebook_witnessed_age_seconds 3.0" in told
+    assert "gatebook_refusing_unwitnessed 1.0" in told

@@ -288,3 +288,30 @@ def test_a_key_of_somebody_who_left_opens_nothing(
     people = rules.book.people  # type: ignore[attr-defined]  # the book of this test
     people[key.record.owner] = replace(people[key.record.owner], disabled_at=circumstances.now)
     assert _failed(steps.admit(knock(), rules, SessionId("s_1"), circumstances)) == "owner"
+
+
+HALT = Refused("evidence.unwitnessed", "no quorum of witnesses has cosigned", "try again later")
+
+
+def test_while_it_is_halted_nobody_good_comes_in_and_nobody_bad_learns_of_it(
+    knock: Knocking, rules: Rules, circumstances: Circumstances
+) -> None:
+    halted = replace(rules, halted=HALT)
+    answer = steps.admit(knock(), halted, SessionId("s_1"), circumstances)
+    assert isinstance(answer, NotAdmitted)
+    assert isinstance(answer.answer, Identified)
+    assert answer.answer.checks[-1].name == "evidence"
+    assert (answer.answer.checks[-1].passed, answer.refused) == (False, HALT)
+    bad = steps.admit(knock(user="somebody-else"), halted, SessionId("s_1"), circumstances)
+    assert isinstance(bad, NotAdmitted)
+    assert bad.refused.code == "authn.failed"
+
+
+def test_while_it_is_halted_every_statement_is_refused_whatever_policy_says_and_none_is_kept(
+    session: Session, rules: Rules, circumstances: Circumstances
+) -> None:
+    operation = Operation("query", (READ, DROP))
+    verdict = steps.decide(session, operation, replace(rules, halted=HALT), circumstances)
+    assert (verdict.refused, verdict.cache) == (HALT, CacheScope.NONE)
+    assert [(one.result, one.code) for one in verdict.decisions] == [(Result.REFUSE, "evidence.unwitnessed")] * 2
+    assert steps.decide(session, Operation("query", (READ,)), rules, circumstances).refused is None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from support.raw_server import server
 
 from gatebook.vault import asking
 from gatebook.vault.asking import MAX_ANSWER_BYTES, HttpAsk
@@ -17,35 +18,8 @@ from gatebook.vault.cosigning import Answer, NotAnswered
 
 
 @contextmanager
-def server(serve: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Let `serve` speak on each connection; the URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def work() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                try:
-                    serve(connection)
-                except OSError:
-                    continue
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/prefix/"
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
-
-
-@contextmanager
 def asker(url: str) -> Iterator[HttpAsk]:
-    ask = HttpAsk(url)
+    ask = HttpAsk(f"{url}/prefix/")
     try:
         yield ask
     finally:

@@ -15,15 +15,20 @@ from gatebook.vault.keys import KeyFault, parse_key
 
 OUTER = parse_key(Secret("11" * 32))
 INNER = Secret(b"\x02" * 32)
-HEAD = OUTER.wrap("s_1", INNER, b"\x03" * 12)
+HEAD = (
+    b'{"kek":"3fb1d69d8e3fa279",'
+    b'"key":"AwMDAwMDAwMDAwMDMHtWfiKKD8SFj8Crc0loqMBd1o7DS9BDxSVxxRvvm3+1Em8BzaaYP+VzrjO+S3rL",'
+    b'"session":"s_1","v":1}\n'
+)
 
 
-def test_wraps_as_the_specification_says() -> None:
-    assert HEAD == (
-        b'{"kek":"3fb1d69d8e3fa279",'
-        b'"key":"AwMDAwMDAwMDAwMDMHtWfiKKD8SFj8Crc0loqMBd1o7DS9BDxSVxxRvvm3+1Em8BzaaYP+VzrjO+S3rL",'
-        b'"session":"s_1","v":1}\n'
-    )
+def test_wraps_as_the_specification_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.token_bytes", lambda size: b"\x03" * size)
+    assert OUTER.wrap("s_1", INNER) == HEAD
+
+
+def test_never_takes_a_nonce_twice() -> None:
+    assert len({OUTER.wrap("s_1", INNER) for _ in range(100)}) == 100
 
 
 def test_unwraps_what_it_wrapped() -> None:
@@ -76,7 +81,7 @@ def test_refuses_a_head_of_another_form(head: bytes) -> None:
 
 def test_refuses_a_key_of_another_length() -> None:
     with pytest.raises(KeyFault, match="a key of another length"):
-        OUTER.unwrap("s_1", OUTER.wrap("s_1", Secret(b"short"), b"\x03" * 12))
+        OUTER.unwrap("s_1", OUTER.wrap("s_1", Secret(b"short")))
 
 
 def test_shows_nothing_of_the_key() -> None:

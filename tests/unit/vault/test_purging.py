@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.data_folder import put_journal, put_recording, recordings
 from support.evidence import NOW, SESSION, moment, recording_header
+from support.notary import folders
 
 from gatebook.evidence.consent import Request
 from gatebook.evidence.entry import Leaf, format_hash
@@ -15,6 +16,7 @@ from gatebook.evidence.recording import RecordingFault
 from gatebook.evidence.retention import Listed, ListFault, encode_list
 from gatebook.model.errors import OperatorFault
 from gatebook.vault.purging import Requests, destroy, left_of, read_custody
+from gatebook.vault.reading import BookReader
 
 LISTED = [Listed(SESSION, "all", NOW, due=True)]
 
@@ -67,10 +69,12 @@ def test_refuses_a_list_that_is_another(tmp_path: Path) -> None:
 def test_the_key_goes_first_and_neighbours_stay(tmp_path: Path) -> None:
     path = put_recording(tmp_path, recording_header())
     path.with_suffix(".private").write_bytes(b"12345")
+    (path.parent / f".rewrap-{SESSION}-1").write_bytes(b"1")  # a copy of the key that a killed rewrapping left
     neighbour = put_recording(tmp_path, recording_header(), "s_x" + SESSION[-2:])
-    assert [one.suffix for one in left_of(recordings(tmp_path), SESSION, "contents")] == [".key", ".private", ".rec"]
+    left = [one.name.replace(SESSION, "") for one in left_of(recordings(tmp_path), SESSION, "contents")]
+    assert left == [".key", ".rewrap--1", ".private", ".rec"]
     sizes = list(destroy(recordings(tmp_path), SESSION, "contents"))
-    assert (len(sizes), sizes[1:]) == (3, [5, 80])
+    assert (len(sizes), sizes[1:]) == (4, [1, 5, 80])
     assert sorted(one.name for one in path.parent.iterdir()) == [f"{neighbour.stem}.key", neighbour.name]
     assert list(destroy(recordings(tmp_path), SESSION, "contents")) == []
 
@@ -98,13 +102,14 @@ def test_what_is_no_session_id_reaches_no_file(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_is_damaged_says_nothing(tmp_path: Path) -> None:
-    folder = put_journal(tmp_path, [b"{}", b"{}"], writer="cli")
-    assert read_custody(tmp_path)[1] == []
+    folder = put_journal(tmp_path / "journal", [b"{}", b"{}"], writer="cli")
+    reader = BookReader(folders(tmp_path), recordings(tmp_path / "recordings"))
+    assert read_custody(reader)[1] == []
     (segment,) = folder.glob("*.seg")
     data = segment.read_bytes()
     segment.write_bytes(data.replace(b"{}", b"[]", 1))
     with pytest.raises(OperatorFault, match="damaged"):
-        read_custody(tmp_path)
+        read_custody(reader)
     segment.write_bytes(b"x" + data[1:])
     with pytest.raises(OperatorFault, match="damaged"):
-        read_custody(tmp_path)
+        read_custody(reader)

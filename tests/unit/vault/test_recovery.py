@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.data_folder import put_journal, put_recording, recordings
 from support.evidence import (
+    KEK,
     NOW,
     SESSION,
     chunk,
@@ -20,25 +21,32 @@ from support.evidence import (
     outcome,
     recording_header,
     sealed_leaf,
+    session_leaf,
     start,
 )
 from support.notary import folders
 
 from gatebook.evidence.entry import Leaf, decode_leaf
+from gatebook.model.secret import Secret
 from gatebook.vault.journal import Faults, JournalReader, JournalWriter
+from gatebook.vault.keys import KeyFile, parse_key
+from gatebook.vault.keystore import KeyRing, KeyStore
+from gatebook.vault.recordings import Recordings
 from gatebook.vault.recovery import find_unfinished, finish_lost
+from gatebook.vault.transit import TransitKey, TransitPlace
 from gatebook.vault.verification import verify_data
 
+OLD = parse_key(Secret(KEK.hex()))
 FIRST, SECOND = chunk(0, [frame(">", b"a")]), chunk(1, [frame("<", b"b"), frame("<", b"c")])
 GATEWAY_START = leaf("gateway.start", version="0", policy="sha256:a", config="sha256:b")
 CRASHED: list[Any] = [GATEWAY_START, start(), intent(1, 1), outcome(1, 2), intent(2, 3), chunk_leaf(0, FIRST, 1)]
 
 
-def recover(root: Path) -> list[Leaf]:
+def recover(root: Path, key: KeyStore = OLD) -> list[Leaf]:
     """Do what a gate does before it starts; return the entries it wrote, without writer and time."""
     before = len(list(JournalReader(root / "journal" / "gate", Faults()).read()))
     with JournalWriter.open(root / "journal", "gate", sync="every") as writer:
-        finish_lost(writer, recordings(root / "recordings"), lambda: NOW)
+        finish_lost(writer, Recordings(root / "recordings", key), lambda: NOW)
     added = list(JournalReader(root / "journal" / "gate", Faults()).read())[before:]
     leaves = [decode_leaf(record.leaf) for record in added]
     return [{key: value for key, value in one.items() if key not in {"writer", "time", "v"}} for one in leaves]
@@ -61,6 +69,14 @@ def test_a_session_that_was_admitted_and_never_began_is_lost_too(tmp_path: Path)
     assert "last_seq" not in added[1]
     report = verify_data(folders(tmp_path), recordings(tmp_path / "recordings"))
     assert (report.findings, [finding.name for finding in report.accounted]) == ([], ["session_lost"])
+
+
+def test_a_start_up_parameter_of_the_client_names_no_session(tmp_path: Path) -> None:
+    other = session_leaf("session.start", 0, recording={"id": SESSION}, upstream={}, parameters={"session": "s_other"})
+    put_journal(tmp_path / "journal", [GATEWAY_START, other], padding=65_536)
+    put_recording(tmp_path / "recordings", recording_header())
+    assert [one["session"] for one in recover(tmp_path)] == [SESSION, SESSION]
+    assert verify_data(folders(tmp_path), recordings(tmp_path / "recordings")).ok
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"key":"'])
@@ -148,6 +164,33 @@ def test_cuts_no_whole_chunk_for_want_of_a_key(tmp_path: Path) -> None:
     path = put_recording(tmp_path / "recordings", recording_header() + FIRST + SECOND, key=b"damaged")
     recover(tmp_path)
     assert path.stat().st_size == 80 + len(FIRST) + len(SECOND)
+
+
+@pytest.mark.parametrize("older", [(OLD,), ()], ids=["with the older key", "without it"])
+def test_finishes_a_recording_whose_key_was_rotated_meanwhile(tmp_path: Path, older: tuple[KeyStore, ...]) -> None:
+    put_journal(tmp_path / "journal", CRASHED, padding=65_536)
+    half = SECOND[:-1] + b"\0"  # whole by its length: only who has its key sees that it does not authenticate
+    path = put_recording(tmp_path / "recordings", recording_header() + FIRST + half + b"half a chunk")
+    ring = KeyRing(parse_key(Secret("22" * 32)), older)
+    added = recover(tmp_path, ring)
+    assert [one["event"] for one in added][-2:] == ["recording.sealed", "session.lost"]
+    assert path.stat().st_size == 80 + len(FIRST) + (0 if older else len(half))
+    assert recover(tmp_path, ring) == []
+    assert find_unfinished(tmp_path / "journal" / "gate").recordings == {}
+    if older:
+        assert verify_data(folders(tmp_path), Recordings(tmp_path / "recordings", ring)).ok
+
+
+def test_finishes_a_recording_whose_key_store_does_not_answer(tmp_path: Path) -> None:
+    put_journal(tmp_path / "journal", CRASHED, padding=65_536)
+    head = KeyFile(SESSION, "vault:main", b"vault:v1:YWJj").encode()
+    path = put_recording(tmp_path / "recordings", recording_header() + FIRST + SECOND + b"half", key=head)
+    store = TransitKey(TransitPlace("main", "https://127.0.0.1:1", "transit", "rec", "", None, lambda: Secret("t")))
+    events = [one["event"] for one in recover(tmp_path, store)]
+    assert events == ["recording.chunk", "failure", "recording.sealed", "session.lost"]
+    assert path.stat().st_size == 80 + len(FIRST) + len(SECOND)
+    report = verify_data(folders(tmp_path), Recordings(tmp_path / "recordings", store))
+    assert [(finding.name, finding.subject) for finding in report.findings] == [("key_store", "key store")]
 
 
 def test_hides_nothing_where_chunks_that_were_entered_are_gone(tmp_path: Path) -> None:

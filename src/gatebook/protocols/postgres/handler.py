@@ -57,7 +57,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """What must be new for each session, drawn by the shell: id, SCRAM nonce, cancel secret, recording key and head."""
+    """What must be new for each session, drawn by the shell: id, SCRAM nonce, cancel secret, recording key and head.
+
+    `recording_head` is empty where another machine wraps the key: then `with_head` follows.
+    """
 
     session: SessionId
     nonce: str
@@ -120,10 +123,24 @@ def receive(
     admitted = steps.admit(knock, rules, fresh.session, circumstances)
     if isinstance(admitted, NotAdmitted):
         return Welcome(render(admitted.refused), admitted, startup, source)
-    if (ends_at := admitted.identified.ends_at) is not None:
-        fresh = dataclasses.replace(fresh, ends_at_us=min(fresh.ends_at_us, int(ends_at.timestamp() * 1_000_000)))
-    native = _admission(admitted.session, startup, source, fresh, limits=limits, gateway=gateway)
+    native = _admission(admitted, startup, source, fresh, limits=limits, gateway=gateway)
     return Welcome(native, admitted, startup, source)
+
+
+def with_head(welcome: Welcome, fresh: Fresh, *, limits: Limits, gateway: str) -> Welcome:
+    """Give an answer that admits the head of the recording, which `fresh` has by now; else it is as it was."""
+    if not isinstance(welcome.outcome, Admitted):
+        return welcome
+    native = _admission(welcome.outcome, welcome.startup, welcome.source, fresh, limits=limits, gateway=gateway)
+    return dataclasses.replace(welcome, native=native)
+
+
+def turn_back(welcome: Welcome, refused: Refused) -> Welcome:
+    """Refuse who was admitted, for a reason that is the gate's own; else the answer is as it was."""
+    if not isinstance(welcome.outcome, Admitted):
+        return welcome
+    outcome = NotAdmitted(welcome.outcome.identified, refused)
+    return Welcome(render(refused), outcome, welcome.startup, welcome.source)
 
 
 def find_place(startup: Startup, rules: Rules) -> Place | None:
@@ -151,8 +168,11 @@ def turn_away(arrival: Arrival, check: str, refused: Refused) -> Welcome:
 
 
 def _admission(
-    session: Session, startup: Startup, source: Leaf, fresh: Fresh, *, limits: Limits, gateway: str
+    admitted: Admitted, startup: Startup, source: Leaf, fresh: Fresh, *, limits: Limits, gateway: str
 ) -> pure.Admission:
+    session, ends_at_us = admitted.session, fresh.ends_at_us
+    if (ends_at := admitted.identified.ends_at) is not None:
+        ends_at_us = min(ends_at_us, int(ends_at.timestamp() * 1_000_000))
     target, account = session.target, session.role.account
     host, port = upstream_address(target.address)
     parameters = upstream_parameters(startup, session.database)
@@ -176,7 +196,7 @@ def _admission(
         identity=encode_canonical(identity),
         source=encode_canonical(source),
         place=encode_canonical(place),
-        ends_at_us=fresh.ends_at_us,
+        ends_at_us=ends_at_us,
         insecure_md5=target.insecure_md5,
         **dataclasses.asdict(limits),
     )

@@ -19,6 +19,9 @@ _SQLSTATES: Final = {
     "authn.failed": "28P01",
     "authn.throttled": "53300",
     "admit.denied": "28000",
+    "evidence.failed": "58030",
+    "evidence.unwitnessed": "58030",
+    "gate.ended": "57P01",
     "upstream.failed": "08001",
 }
 _DEFAULT: Final = "42501"  # insufficient_privilege
