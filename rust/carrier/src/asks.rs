@@ -54,7 +54,7 @@ impl Asks {
         }
     }
 
-    /// The answer is that it takes longer: a person has to consent.
+    /// A person has to consent: it may take until then. Monotonic microseconds.
     pub(crate) fn held(&mut self, local: u64, until_us: u64) {
         if let Some(open) = self.open.as_mut().filter(|open| open.local == local) {
             open.deadline_us = until_us;

@@ -125,7 +125,7 @@ impl Carrier {
         py.detach(|| self.driver.answer(ticket, Answer::Verdict(verdict)));
     }
 
-    /// A person has to consent: the client is told, and the ticket stays open for `wait_ms`.
+    /// Tell the client that a person has to consent; the ticket stays open for `wait_ms`.
     fn hold(
         &self,
         py: Python<'_>,
@@ -138,7 +138,7 @@ impl Carrier {
         py.detach(|| self.driver.answer(ticket, Answer::Held(held)))
     }
 
-    /// A held question is to be asked again.
+    /// Have what is held asked again, under a new ticket.
     fn resume(&self, py: Python<'_>, ticket: u64) -> bool {
         py.detach(|| self.driver.answer(ticket, Answer::Resume))
     }

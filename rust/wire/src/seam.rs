@@ -73,7 +73,7 @@ pub enum Answer {
     Verdict(Arc<Verdict>),
     /// To `Question`: a person has to consent first. The ticket stays open.
     Held(Box<Held>),
-    /// To a `Question` that was held: ask it again, whatever came of it.
+    /// To a `Question` that is held: put it again, with what the session knows by then.
     Resume,
     /// To `Cancel`: it is in the book and may be carried out.
     Noted,
@@ -96,14 +96,14 @@ pub struct Refusal {
     pub code: String,
 }
 
-/// An operation that waits for a person's consent.
+/// A message that waits for a person's consent.
 #[derive(Clone, Debug)]
 pub struct Held {
-    /// What was decided, without a refusal: its facts stand in the entry if the wait ends here.
+    /// What is known of it: facts of its operations, blots, salt. Allows nothing.
     pub verdict: Arc<Verdict>,
-    /// What the client is told meanwhile.
+    /// What the client is told meanwhile, once it is in the book; nothing if its message is empty.
     pub notice: Refusal,
-    /// Microseconds that the desk may let it wait; after that it is silent.
+    /// Microseconds that it may wait; no answer by then is silence, which refuses.
     pub wait_us: u64,
 }
 
@@ -164,6 +164,23 @@ pub struct Verdict {
     /// Byte ranges of the text that hold literals of passwords, ascending; blotted out in
     /// recording and private part.
     pub blots: Vec<(u32, u32)>,
+    /// Stands in the private part of its entries, unless empty.
+    pub salt: String,
+}
+
+impl Verdict {
+    /// About a message of which nothing is known but that it is one.
+    pub fn unread() -> Self {
+        Self {
+            operations: vec![OperationFacts::default()],
+            refusal: None,
+            cache: CacheScope::None,
+            ttl_us: 0,
+            mask: MaskPlan::empty(),
+            blots: Vec::new(),
+            salt: String::new(),
+        }
+    }
 }
 
 /// Asked once per connection, before anything is dialled.
@@ -321,7 +338,7 @@ pub trait Conversation: Send {
     fn on(&mut self, event: Event<'_>, at: Moment, out: &mut Out);
 
     /// Whether client bytes may be given now. False while a question is open, while too much
-    /// waits, and after the end.
+    /// waits, and after the end. While a message is held, some bytes behind it are taken.
     fn wants_client(&self) -> bool;
 
     /// Whether upstream bytes may be given now.

@@ -387,6 +387,7 @@ pub fn allowed() -> Answer {
         ttl_us: 0,
         mask: MaskPlan::empty(),
         blots: Vec::new(),
+        salt: String::new(),
     }))
 }
 

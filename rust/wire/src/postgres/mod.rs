@@ -3,7 +3,7 @@
 //!
 //! Read in the order of the conversation: [`pump`] (how bytes are served), [`greet`] (who is there),
 //! [`oauth`] (with a token), [`enter`] and [`login`] (the gate's own login), [`frontend`] (what the
-//! client says), [`ruling`] (how it is ruled on), [`refusal`] (how a no is answered), [`inflow`] and
+//! client says), [`ruling`] (how it is ruled on), [`hold`] (how it waits for a person), [`refusal`] (how a no is answered), [`inflow`] and
 //! [`backend`] (what the upstream answers), [`evidence`] (what is written of it), [`end`] (how it
 //! ends).
 
@@ -23,6 +23,7 @@ mod names;
 mod oauth;
 mod parts;
 mod pump;
+mod question;
 mod queue;
 mod refusal;
 mod ruling;
@@ -31,7 +32,6 @@ mod session;
 
 use std::sync::Arc;
 
-use end::cancel_errand;
 use evidence::Evidence;
 use inflow::Inflow;
 use login::Login;
@@ -104,8 +104,8 @@ pub struct Postgres {
     closing_us: Option<u64>,
     /// What was staged when the session ended: a goodbye.
     leaving: Stage,
-    /// What the client is to be told of a held operation, once no message of its own is on its way.
-    notice: Option<Vec<u8>>,
+    /// Bytes of `input` that were looked through for a goodbye behind what is held.
+    looked: usize,
 }
 
 impl Postgres {
@@ -125,7 +125,7 @@ impl Postgres {
             last_us: 0,
             closing_us: None,
             leaving: Stage::default(),
-            notice: None,
+            looked: 0,
         }
     }
 
@@ -200,12 +200,7 @@ impl Conversation for Postgres {
                 self.last_words(code, &words, at, out);
                 self.finish(&cause, at, out);
             }
-            Event::Signal if self.cancel_held(at, out) => {}
-            Event::Signal => {
-                if let Phase::Session(session) = &self.phase {
-                    out.commands.push(Command::Errand(Box::new(cancel_errand(session))));
-                }
-            }
+            Event::Signal => self.signalled(at, out),
         }
         if out.batch().is_empty() {
             if !self.unwritten {
@@ -268,7 +263,7 @@ impl Postgres {
                     self.end_with_words("desk.silent", "desk silent", words, at, out);
                 }
             },
-            (Phase::Session(_), Answer::Held(held)) => self.held(ticket, *held, at, out),
+            (Phase::Session(_), Answer::Held(held)) => self.held(ticket, held, at, out),
             (Phase::Session(_), Answer::Resume) => self.resumed(ticket, at, out),
             (Phase::Session(session), answer) => {
                 let verdict = match answer {
@@ -276,6 +271,7 @@ impl Postgres {
                     _ => None,
                 };
                 if session.answer(ticket, verdict) {
+                    self.last_us = at.mono_us; // a person may have taken longer than a client may
                     self.pump_client(&[], at, out);
                 }
             }
