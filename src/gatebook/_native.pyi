@@ -95,6 +95,8 @@ class PostgresConversation:
     def admit(self, ticket: int, admission: Admission, at: int = 0) -> list[tuple[object, ...]]: ...
     def refuse(self, ticket: int, refusal: Refusal, at: int = 0) -> list[tuple[object, ...]]: ...
     def answer(self, ticket: int, verdict: Verdict, at: int = 0) -> list[tuple[object, ...]]: ...
+    def hold(self, ticket: int, verdict: Verdict, notice: Refusal, at: int = 0) -> list[tuple[object, ...]]: ...
+    def resume(self, ticket: int, at: int = 0) -> list[tuple[object, ...]]: ...
     def note(self, ticket: int, at: int = 0) -> list[tuple[object, ...]]: ...
     def silence(self, ticket: int, at: int = 0) -> list[tuple[object, ...]]: ...
     def written(self, at: int = 0) -> list[tuple[object, ...]]: ...
@@ -235,13 +237,7 @@ class Refusal:
 @final
 class OperationFacts:
     def __new__(
-        cls,
-        *,
-        action: bytes,
-        decision: bytes,
-        privileged: bool,
-        effects: list[tuple[str, str]],
-        whole: bool = False,
+        cls, *, action: bytes, decision: bytes, privileged: bool, effects: list[tuple[str, str]], whole: bool = False
     ) -> Self:
         """`whole`: it stands for a message of which nobody knows how many statements it holds."""
 
@@ -255,7 +251,9 @@ class Verdict:
         cache: str,
         ttl_us: int,
         blots: list[tuple[int, int]],
-    ) -> Self: ...
+        salt: str = "",
+    ) -> Self:
+        """`salt` stands in the private part of its entries, unless empty."""
 
 # ── files and sockets ────────────────────────────────────────────────────────────────────────
 
@@ -325,6 +323,15 @@ class Carrier:
     def admit(self, ticket: int, admission: Admission) -> None: ...
     def refuse(self, ticket: int, refusal: Refusal) -> None: ...
     def answer(self, ticket: int, verdict: Verdict) -> None: ...
+    def hold(self, ticket: int, verdict: Verdict, notice: Refusal, wait_ms: int) -> bool:
+        """Have a question wait for a person: it is entered as held with the facts of `verdict`, and the client is told.
+
+        The ticket stays open: `answer` it, or `resume` it. After `wait_ms` it is refused, and `Forgotten`; given up by
+        the client it is `Forgotten` at once. False where nobody waits for it, or it is held already.
+        """
+
+    def resume(self, ticket: int) -> bool:
+        """Have what is held asked again: a new ticket, the same operation. False if it is not held."""
     def note(self, ticket: int) -> None:
         """Let a cancel request through: it is in the book."""
 

@@ -12,7 +12,7 @@ from architecture.project import ROOT, files, modules, rust_shipped, tree
 
 from gatebook.evidence.events import BY_NAME
 
-FAMILIES = "policy|desk|limit|protocol|authn|admit|evidence|upstream|gate"
+FAMILIES = "approval|policy|desk|limit|protocol|authn|admit|evidence|upstream|gate"
 CODE = re.compile(rf"(?:{FAMILIES})\.[a-z_]+")
 # Parts that refuse a client. Elsewhere a string of this form names something else.
 REFUSING = ("identity", "policy", "session", "protocols", "serve")

@@ -12,10 +12,18 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from gatebook.native.pure import Admission, OperationFacts, PostgresConversation, Refusal, Verdict
+from gatebook.native.pure import (
+    Admission,
+    OperationFacts,
+    PostgresConversation,
+    Refusal,
+    Verdict,
+    private_open,
+)
 from support import pgwire
 
 Output = tuple[Any, ...]
+RECORDING_KEY = bytes(range(32))
 FACTS = "SELECT facts"
 ASK_FACTS = pgwire.group("gatebook facts", "SELECT pg_catalog.set_config('jit', 'off', true)", FACTS)
 FACTS_ROW = pgwire.row(b'["public"]', b"public")
@@ -44,7 +52,7 @@ def admission(**changes: Any) -> Admission:  # noqa: ANN401  the admission's own
         "principal": "agent",
         "facts_query": b"",
         "cancel_secret": bytes(range(1, 33)),
-        "recording_key": bytes(range(32)),
+        "recording_key": RECORDING_KEY,
         "recording_head": b"{}\n",
         "identity": b'{"agent":{"iss":"i","sub":"a"}}',
         "source": b'{"ip":"127.0.0.1","port":1}',
@@ -100,6 +108,44 @@ def refusal_of(operation: int) -> bytes:
     return pgwire.message(b"E", body + b"\x00")
 
 
+NOTICE = Refusal(
+    sqlstate="01000",
+    message="gatebook: waits for approval",
+    detail='{"operation":"{operation}"}',
+    hint="wait",
+    code="approval.waiting",
+)
+
+
+def held(*verbs: str, salt: str = "", blots: tuple[tuple[int, int], ...] = ()) -> Verdict:
+    """What is known of a message that is held."""
+    operations = [
+        OperationFacts(
+            action=json.dumps({"verb": verb}, separators=(",", ":")).encode(),
+            decision=b'{"result":"hold"}',
+            privileged=True,
+            effects=[],
+        )
+        for verb in verbs
+    ]
+    return Verdict(operations=operations, refusal=None, cache="none", ttl_us=0, blots=list(blots), salt=salt)
+
+
+def notice_of(operation: int) -> bytes:
+    """The NoticeResponse that `NOTICE` becomes on the wire."""
+    fields = {
+        "S": "NOTICE",
+        "V": "NOTICE",
+        "C": "01000",
+        "M": "gatebook: waits for approval",
+        "D": f'{{"operation":"s_play.{operation}"}}',
+        "H": "wait",
+        "R": "gatebook",
+    }
+    body = b"".join(letter.encode() + pgwire.text(value) for letter, value in fields.items())
+    return pgwire.message(b"N", body + b"\x00")
+
+
 def constant_query(operation: int) -> bytes:
     """What goes upstream in place of a refused Query."""
     return pgwire.query(f"gatebook refused operation s_play.{operation}")
@@ -110,12 +156,21 @@ def constant_parse(operation: int, name: str = "gatebook") -> bytes:
     return pgwire.parse(f"gatebook refused operation s_play.{operation}", name)
 
 
+def opened(leaf: dict[str, Any], sealed: bytes) -> dict[str, Any]:
+    """The private object of an entry; empty if it has none."""
+    if not sealed:
+        return {}
+    private: dict[str, Any] = json.loads(private_open(RECORDING_KEY, leaf["session"], leaf["seq"], sealed)[32:])
+    return private
+
+
 class Play:
     """A conversation being played."""
 
     def __init__(self, **setup: Any) -> None:  # noqa: ANN401  the conversation's own arguments
         self.conversation = PostgresConversation(**setup)
         self.entries: list[dict[str, Any]] = []
+        self.private: list[dict[str, Any]] = []
         self.frames = b""
         self.seen = b""
         self.shown = b""
@@ -132,8 +187,9 @@ class Play:
         rest: list[Output] = []
         for output in turn:
             match output:
-                case ("journal", leaf, _private):
+                case ("journal", leaf, sealed):
                     self.entries.append(json.loads(leaf))
+                    self.private.append(opened(self.entries[-1], sealed))
                 case ("record", direction, data):
                     self.frames += direction.encode() + data
                     if direction == "<":
@@ -157,6 +213,20 @@ class Play:
 
     def answer(self, verdict: Verdict, *expected: Output, at: int = 0) -> None:
         self.does(lambda: self.conversation.answer(self.ticket, verdict, at), *expected)
+
+    def hold(self, verdict: Verdict, *expected: Output, notice: Refusal = NOTICE, at: int = 0) -> None:
+        self.does(lambda: self.conversation.hold(self.ticket, verdict, notice, at), *expected)
+
+    def resume(self, *expected: Output, at: int = 0) -> None:
+        self.does(lambda: self.conversation.resume(self.ticket, at), *expected)
+
+    def story(self) -> list[str]:
+        """Kind and operation number of each entry on an operation, in order."""
+        return [
+            f"{entry['event'].removeprefix('operation.')} {entry['operation'].rpartition('.')[2]}"
+            for entry in self.entries
+            if "operation" in entry
+        ]
 
     def events(self, name: str) -> list[dict[str, Any]]:
         return [entry for entry in self.entries if entry["event"] == name]

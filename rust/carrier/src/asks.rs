@@ -54,6 +54,13 @@ impl Asks {
         }
     }
 
+    /// A person has to consent: it may take until then. Monotonic microseconds.
+    pub(crate) fn held(&mut self, local: u64, until_us: u64) {
+        if let Some(open) = self.open.as_mut().filter(|open| open.local == local) {
+            open.deadline_us = until_us;
+        }
+    }
+
     /// The conversation wants no answer any more.
     pub(crate) fn forget(&mut self, desk: &Desk, local: u64) {
         self.behind.retain(|(waiting, _)| *waiting != local);

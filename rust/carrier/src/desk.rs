@@ -67,7 +67,7 @@ pub enum Asked {
 pub enum Item {
     /// Answer with [`Desk::admit`] or [`Answer::Refused`].
     Hello(u64, Box<Greeting>),
-    /// Answer with [`Answer::Verdict`].
+    /// Answer with [`Answer::Verdict`], or with [`Answer::Held`] and later with [`Answer::Resume`].
     Question(u64, Arc<Question>, Parsed),
     /// Answer with [`Answer::Noted`].
     Cancel(u64, Box<Cancelling>),
@@ -111,6 +111,8 @@ struct Open {
     key: Arc<str>,
     kind: Kind,
     stage: Stage,
+    /// A person has to consent.
+    is_held: bool,
 }
 
 #[derive(Debug, Default)]
@@ -209,14 +211,29 @@ impl Desk {
         is_in
     }
 
-    /// Answers a ticket; an answer of the wrong kind is silence. False if nobody waits.
+    /// Answers a ticket; an answer of the wrong kind is silence. False if nobody waits, if what is to
+    /// be held is held already, and if what is to be resumed is not.
     pub(crate) fn answer(&self, ticket: u64, answer: Answer) -> bool {
         let mut state = self.lock();
+        let Some(open) = state.open.get_mut(&ticket) else { return false };
+        match &answer {
+            Answer::Held(_) if open.kind == Kind::Question => {
+                if std::mem::replace(&mut open.is_held, true) {
+                    return false;
+                }
+                let (mailbox, local) = (Arc::clone(&open.mailbox), open.local);
+                drop(state);
+                return mailbox.answer(local, answer); // it stays open
+            }
+            Answer::Resume if !open.is_held => return false,
+            _ => {}
+        }
         let Some(open) = state.open.remove(&ticket) else { return false };
         drop(state);
         let fits = match &answer {
             Answer::Admitted(_) | Answer::Refused(_) => open.kind == Kind::Hello,
-            Answer::Verdict(_) => open.kind == Kind::Question,
+            Answer::Verdict(_) | Answer::Resume => open.kind == Kind::Question,
+            Answer::Held(_) => false,
             Answer::Noted => open.kind == Kind::Cancel,
             Answer::Silence => true,
         };
@@ -254,7 +271,8 @@ impl Desk {
             state.ready.push(&key, ticket);
             self.ring(&mut state);
         }
-        state.open.insert(ticket, Open { mailbox, local, key, kind, stage: begins });
+        let open = Open { mailbox, local, key, kind, stage: begins, is_held: false };
+        state.open.insert(ticket, open);
         Some(ticket)
     }
 

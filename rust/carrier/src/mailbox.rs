@@ -20,7 +20,8 @@ pub(crate) enum Letter {
     Drain,
 }
 
-/// The box of one session. Signals and ends coalesce; answers are at most one per open ticket.
+/// The box of one session. Signals and ends coalesce; answers are at most two per open ticket: a
+/// hold, and what ends it.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     mail: Mutex<Mail>,

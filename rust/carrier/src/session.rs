@@ -180,13 +180,27 @@ impl Session {
                     self.permit = None;
                     self.shared.tally.admitted.fetch_add(1, Ordering::Relaxed);
                 }
+                let wait_us = match &answer {
+                    Answer::Held(held) => Some(held.wait_us),
+                    _ => None,
+                };
                 self.give(Event::Answered(local, answer));
-                self.answered(local);
+                match wait_us {
+                    Some(wait_us) => self.waits_for_person(local, wait_us),
+                    None => self.answered(local),
+                }
             }
             Letter::Signal => self.give(Event::Signal),
             Letter::Drain if self.life == Life::Serving => self.life = Life::Draining,
             Letter::Drain => {}
         }
+    }
+
+    /// The ticket stays open for so long.
+    fn waits_for_person(&mut self, local: u64, wait_us: u64) {
+        let now = self.shared.clock.now().mono_us;
+        self.asks.held(local, now.saturating_add(wait_us));
+        self.arm();
     }
 
     /// The end of a dial or a handshake.

@@ -220,5 +220,6 @@ fn answer(ask: &Ask) -> Answer {
         ttl_us: 1_000_000,
         mask: gatebook_wire::proof::MaskPlan::empty(),
         blots: Vec::new(),
+        salt: String::new(),
     }))
 }

@@ -19,7 +19,7 @@ use crate::cause;
 use crate::error::native;
 use crate::journal::Journal;
 use crate::parse::parse;
-use crate::values::{Admission, Refusal, Verdict};
+use crate::values::{held, Admission, Refusal, Verdict};
 
 /// LIMIT: connections at once that have not logged in; each holds a socket and a few KiB.
 const BEFORE_LOGIN: usize = 1000;
@@ -123,6 +123,24 @@ impl Carrier {
     fn answer(&self, py: Python<'_>, ticket: u64, verdict: &Verdict) {
         let verdict = Arc::clone(&verdict.0);
         py.detach(|| self.driver.answer(ticket, Answer::Verdict(verdict)));
+    }
+
+    /// Tell the client that a person has to consent; the ticket stays open for `wait_ms`.
+    fn hold(
+        &self,
+        py: Python<'_>,
+        ticket: u64,
+        verdict: &Verdict,
+        notice: &Refusal,
+        wait_ms: u64,
+    ) -> bool {
+        let held = held(verdict, notice, wait_ms);
+        py.detach(|| self.driver.answer(ticket, Answer::Held(held)))
+    }
+
+    /// Have what is held asked again, under a new ticket.
+    fn resume(&self, py: Python<'_>, ticket: u64) -> bool {
+        py.detach(|| self.driver.answer(ticket, Answer::Resume))
     }
 
     /// A cancel request is in the book.

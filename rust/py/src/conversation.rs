@@ -17,7 +17,7 @@ use crate::carrier::epoch;
 use crate::cause;
 use crate::error::native;
 use crate::parse::parse;
-use crate::values::{Admission, Refusal, Verdict};
+use crate::values::{held, Admission, Refusal, Verdict};
 
 /// Writer id in the entries of a conversation that has no journal.
 const WRITER: &str = "playbook";
@@ -138,6 +138,23 @@ impl PostgresConversation {
     fn answer<'py>(&self, py: Python<'py>, ticket: u64, verdict: &Verdict, at: u64) -> Turn<'py> {
         let answer = Answer::Verdict(Arc::clone(&verdict.0));
         self.turn(py, Event::Answered(ticket, answer), at)
+    }
+
+    #[pyo3(signature = (ticket, verdict, notice, at = 0))]
+    fn hold<'py>(
+        &self,
+        py: Python<'py>,
+        ticket: u64,
+        verdict: &Verdict,
+        notice: &Refusal,
+        at: u64,
+    ) -> Turn<'py> {
+        self.turn(py, Event::Answered(ticket, Answer::Held(held(verdict, notice, 0))), at)
+    }
+
+    #[pyo3(signature = (ticket, at = 0))]
+    fn resume<'py>(&self, py: Python<'py>, ticket: u64, at: u64) -> Turn<'py> {
+        self.turn(py, Event::Answered(ticket, Answer::Resume), at)
     }
 
     #[pyo3(signature = (ticket, at = 0))]

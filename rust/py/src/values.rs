@@ -159,6 +159,15 @@ impl OperationFacts {
     }
 }
 
+/// A message that waits for a person.
+pub(crate) fn held(verdict: &Verdict, notice: &Refusal, wait_ms: u64) -> Box<wire::Held> {
+    Box::new(wire::Held {
+        verdict: Arc::clone(&verdict.0),
+        notice: notice.0.clone(),
+        wait_us: wait_ms.saturating_mul(1000),
+    })
+}
+
 /// What was decided about one message.
 #[pyclass(frozen, module = "gatebook._native")]
 pub(crate) struct Verdict(pub(crate) Arc<wire::Verdict>);
@@ -167,13 +176,14 @@ pub(crate) struct Verdict(pub(crate) Arc<wire::Verdict>);
 impl Verdict {
     #[new]
     #[allow(clippy::needless_pass_by_value)] // a list is extracted into a value
-    #[pyo3(signature = (*, operations, refusal, cache, ttl_us, blots))]
+    #[pyo3(signature = (*, operations, refusal, cache, ttl_us, blots, salt = ""))]
     fn new(
         operations: Vec<PyRef<'_, OperationFacts>>,
         refusal: Option<&Refusal>,
         cache: &str,
         ttl_us: u64,
         blots: Vec<(u32, u32)>,
+        salt: &str,
     ) -> PyResult<Self> {
         let cache = match cache {
             "none" => wire::CacheScope::None,
@@ -196,6 +206,7 @@ impl Verdict {
             ttl_us,
             mask: wire::proof::MaskPlan::empty(),
             blots,
+            salt: salt.to_owned(),
         })))
     }
 }

@@ -72,6 +72,7 @@ fn answer(ask: &Ask) -> Answer {
         ttl_us: u64::MAX / 2,
         mask: MaskPlan::empty(),
         blots: Vec::new(),
+        salt: String::new(),
     }))
 }
 

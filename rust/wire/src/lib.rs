@@ -21,6 +21,6 @@ pub use cache::{Cache, Epochs};
 pub use proof::{Batch, Durability, Token};
 pub use seam::{
     Admission, Answer, Ask, CacheScope, Cause, Command, Conversation, Dial, Effect, Ended, Errand,
-    Event, Frame, Hello, Limits, Moment, OperationFacts, Out, Question, Refusal, TlsDemand,
+    Event, Frame, Held, Hello, Limits, Moment, OperationFacts, Out, Question, Refusal, TlsDemand,
     TlsFacts, TlsFault, TlsVerify, Verdict,
 };

@@ -71,6 +71,10 @@ pub enum Answer {
     Refused(Refusal),
     /// To `Question`.
     Verdict(Arc<Verdict>),
+    /// To `Question`: a person has to consent first. The ticket stays open.
+    Held(Box<Held>),
+    /// To a `Question` that is held: put it again, with what the session knows by then.
+    Resume,
     /// To `Cancel`: it is in the book and may be carried out.
     Noted,
     /// The desk was slow, raised or is gone: treated as a refusal.
@@ -90,6 +94,17 @@ pub struct Refusal {
     pub hint: String,
     /// Stable refusal code of `docs/spec/refusals.md`, for evidence.
     pub code: String,
+}
+
+/// A message that waits for a person's consent.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// What is known of it: facts of its operations, blots, salt. Allows nothing.
+    pub verdict: Arc<Verdict>,
+    /// What the client is told meanwhile, once it is in the book; nothing if its message is empty.
+    pub notice: Refusal,
+    /// Microseconds that it may wait; no answer by then is silence, which refuses.
+    pub wait_us: u64,
 }
 
 /// Whether and how a verdict serves more than its own ticket.
@@ -149,6 +164,23 @@ pub struct Verdict {
     /// Byte ranges of the text that hold literals of passwords, ascending; blotted out in
     /// recording and private part.
     pub blots: Vec<(u32, u32)>,
+    /// Stands in the private part of its entries, unless empty.
+    pub salt: String,
+}
+
+impl Verdict {
+    /// About a message of which nothing is known but that it is one.
+    pub fn unread() -> Self {
+        Self {
+            operations: vec![OperationFacts::default()],
+            refusal: None,
+            cache: CacheScope::None,
+            ttl_us: 0,
+            mask: MaskPlan::empty(),
+            blots: Vec::new(),
+            salt: String::new(),
+        }
+    }
 }
 
 /// Asked once per connection, before anything is dialled.
@@ -306,7 +338,7 @@ pub trait Conversation: Send {
     fn on(&mut self, event: Event<'_>, at: Moment, out: &mut Out);
 
     /// Whether client bytes may be given now. False while a question is open, while too much
-    /// waits, and after the end.
+    /// waits, and after the end. While a message is held, some bytes behind it are taken.
     fn wants_client(&self) -> bool;
 
     /// Whether upstream bytes may be given now.

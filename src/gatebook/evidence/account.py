@@ -28,6 +28,7 @@ _EVENTS = {
     "session.start": "sessions opened",
     "session.end": "sessions ended",
     "session.lost": "sessions lost",
+    "operation.held": "operations held",
     "operation.intent": "operations intended",
     "operation.refused": "operations refused",
     "operation.outcome": "outcomes",

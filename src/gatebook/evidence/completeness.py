@@ -32,12 +32,13 @@ class Finding:
 
 @dataclass(slots=True)
 class OpenSession:
-    """What is remembered of a session until it ends. `running` are the operations without outcome."""
+    """What is remembered of a session until it ends: `running` operations have no outcome, `held` ones no decision."""
 
     id: str
     next_seq: int = 0
     started: bool = False
     running: set[int] = field(default_factory=set)
+    held: set[int] = field(default_factory=set)
     newest: int = 0
 
     @property
@@ -74,12 +75,13 @@ class Completeness:
         match event:
             case "session.start":
                 session.started = True
+            case "operation.held":
+                yield from _check_held(session, _number_of(leaf))
             case "operation.intent":
-                number = _number_of(leaf)
-                session.running.add(number)
-                session.newest = max(session.newest, number)
+                session.running.add(_number_of(leaf))
+                yield from _decide(session, _number_of(leaf))
             case "operation.refused":
-                session.newest = max(session.newest, _number_of(leaf))
+                yield from _decide(session, _number_of(leaf))
             case "operation.outcome":
                 yield from _check_outcome(session, leaf)
             case "session.end":
@@ -128,6 +130,21 @@ def _check_seq(session: OpenSession, seq: int) -> Iterator[Finding]:
     elif seq < session.next_seq:
         yield Finding("seq_twice", session.id, f"seq {seq} is there twice or out of order")
     session.next_seq = max(session.next_seq, seq + 1)
+
+
+def _check_held(session: OpenSession, number: int) -> Iterator[Finding]:
+    if number in session.held or number <= session.newest:
+        yield Finding("held_twice", session.id, f"operation {number} is held twice, or was decided before")
+    session.held.add(number)
+
+
+def _decide(session: OpenSession, number: int) -> Iterator[Finding]:
+    """Note a decision. What is held is the next message: nothing behind it is decided before it is."""
+    session.newest = max(session.newest, number)
+    passed = min(session.held, default=number)
+    if passed < number:
+        yield Finding("held_passed_over", session.id, f"operation {passed} was held and has no decision")
+    session.held.clear()
 
 
 def _check_outcome(session: OpenSession, leaf: Leaf) -> Iterator[Finding]:

@@ -51,6 +51,7 @@ EVENTS: tuple[EventKind, ...] = (
     EventKind("cancel", "gate", _names("result source"), _names("session")),
     EventKind("authn.counted", "gate", _names("source failures checks seconds")),
     EventKind("session.start", "conversation", _names("recording upstream parameters"), in_session=True),
+    EventKind("operation.held", "conversation", _OPERATION, _DECIDED, in_session=True),
     EventKind("operation.intent", "conversation", _OPERATION, _DECIDED, in_session=True),
     EventKind("operation.refused", "conversation", _OPERATION | _names("refusal"), _DECIDED, in_session=True),
     EventKind(

@@ -158,7 +158,7 @@ impl Relay {
                 let held = std::mem::take(&mut self.held);
                 self.forward(&held, at, out);
             }
-            Answer::Refused(_) | Answer::Noted | Answer::Silence => {
+            _ => {
                 self.end(Cause::of("silence"), out);
             }
         }
@@ -387,6 +387,7 @@ pub fn allowed() -> Answer {
         ttl_us: 0,
         mask: MaskPlan::empty(),
         blots: Vec::new(),
+        salt: String::new(),
     }))
 }
 

@@ -266,6 +266,8 @@ impl Session {
         self.names.fail(self.groups.1, unnamed);
         if !has_sync {
             self.skip = Skip::Server;
+            // What waits for the desk is among what the server skips.
+            self.forget_question(out);
         }
     }
 

@@ -125,9 +125,7 @@ impl Postgres {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Over => return,
             Phase::Session(mut session) => {
-                if let Some(ticket) = session.give_up_question() {
-                    out.commands.push(Command::Forget(ticket));
-                }
+                session.forget_question(out);
                 if session.queue.is_empty() {
                     let goodbye = [b'X', 0, 0, 0, 4];
                     session.stage.push(Authorized::housekeeping(Housekeeping::Order), &goodbye);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The entries a session writes: start, intents, refusals, outcomes, end (docs/spec/entry.md).
+//! The entries a session writes: start, holds, intents, refusals, outcomes, end (docs/spec/entry.md).
 
 use std::sync::Arc;
 
@@ -93,6 +93,16 @@ pub struct Subject<'a> {
     pub arguments: &'a [u8],
 }
 
+/// The message at the front, from its `operation.held` until it is intended or refused.
+pub struct HeldMessage {
+    /// What was known of it when it was first held.
+    pub verdict: Arc<Verdict>,
+    /// `query`, `parse`, `bind`, `function`.
+    pub via: &'static str,
+    /// Bytes of frames recorded before it.
+    offset: u64,
+}
+
 /// The writer of one session's entries.
 pub struct Evidence {
     session: Box<str>,
@@ -105,6 +115,10 @@ pub struct Evidence {
     operations: u64,
     /// Bytes of frames recorded so far.
     pub recorded: u64,
+    /// What is held.
+    pub held: Option<HeldMessage>,
+    /// The message at the front was recorded when it was held.
+    pub is_front_recorded: bool,
     /// Counts for the end.
     pub counts: Ended,
     /// What the principal may still make.
@@ -127,6 +141,8 @@ impl Evidence {
             seq: 0,
             operations: 0,
             recorded: 0,
+            held: None,
+            is_front_recorded: false,
             counts: Ended { session: admission.session.clone(), ..Ended::default() },
             quota,
             leaf: Vec::with_capacity(2048),
@@ -184,6 +200,25 @@ impl Evidence {
         self.push(&[], Durability::Kernel, out);
     }
 
+    /// `operation.held` for each statement of a message, one at least: the numbers stay those of the
+    /// next operations.
+    pub fn hold(
+        &mut self,
+        subject: &Subject<'_>,
+        verdict: &Arc<Verdict>,
+        at: Moment,
+        out: &mut Out,
+    ) {
+        let before = self.operations;
+        let held =
+            HeldMessage { verdict: Arc::clone(verdict), via: subject.via, offset: self.recorded };
+        for index in 0..verdict.operations.len().max(1) {
+            self.decided("operation.held", subject, verdict, index, None, at, out);
+        }
+        self.operations = before;
+        self.held = Some(held);
+    }
+
     /// `operation.intent` for each statement of an allowed message; returns them as running.
     pub fn intents(
         &mut self,
@@ -207,11 +242,12 @@ impl Evidence {
             });
             self.counts.operations += 1;
         }
+        self.held = None;
         running
     }
 
     /// `operation.refused` for each statement of a refused message, one at least; returns the
-    /// first operation's number.
+    /// first operation's number. Without a verdict of its own it has that under which it was held.
     pub fn refused(
         &mut self,
         subject: &Subject<'_>,
@@ -221,19 +257,14 @@ impl Evidence {
         out: &mut Out,
     ) -> u64 {
         let first = self.next_operation();
-        let nothing = Arc::new(Verdict {
-            operations: vec![crate::seam::OperationFacts::default()],
-            refusal: None,
-            cache: crate::seam::CacheScope::None,
-            ttl_us: 0,
-            mask: crate::proof::MaskPlan::empty(),
-            blots: Vec::new(),
-        });
-        let verdict = verdict.filter(|verdict| !verdict.operations.is_empty()).unwrap_or(&nothing);
+        let held = self.held.as_ref().map(|held| Arc::clone(&held.verdict));
+        let known = verdict.cloned().or(held).filter(|verdict| !verdict.operations.is_empty());
+        let verdict = known.unwrap_or_else(|| Arc::new(Verdict::unread()));
         for index in 0..verdict.operations.len() {
-            self.decided("operation.refused", subject, verdict, index, Some(refusal), at, out);
+            self.decided("operation.refused", subject, &verdict, index, Some(refusal), at, out);
             self.counts.refused += 1;
         }
+        self.held = None;
         first
     }
 
@@ -326,7 +357,7 @@ impl Evidence {
         // many statements would write the square of its size.
         let commitment = (index == 0).then(|| {
             self.private.clear();
-            put_private(&mut self.private, subject);
+            put_private(&mut self.private, subject, &verdict.salt);
             self.seal(operation)
         });
         self.leaf.clear();
@@ -340,8 +371,8 @@ impl Evidence {
         if let Some(commitment) = commitment {
             leaf.hash("private", &commitment);
         }
-        let recorded = self.recorded;
-        leaf.with("recording", |out| Object::open(out).number("offset", recorded).close());
+        let begins = self.held.as_ref().map_or(self.recorded, |held| held.offset);
+        leaf.with("recording", |out| Object::open(out).number("offset", begins).close());
         if let Some(refusal) = refusal {
             leaf.with("refusal", |out| {
                 Object::open(out)
@@ -358,7 +389,8 @@ impl Evidence {
         });
         leaf.with("time", |out| put_time(out, at.unix_us)).number("v", 1).text("via", subject.via);
         leaf.raw("where", &self.place).text("writer", &self.writer).close();
-        let need = if refusal.is_none() && facts.is_some_and(|facts| facts.privileged) {
+        let privileged = facts.is_some_and(|facts| facts.privileged);
+        let need = if event == "operation.intent" && privileged {
             Durability::Disk
         } else {
             Durability::Kernel

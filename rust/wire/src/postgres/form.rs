@@ -4,8 +4,8 @@
 //! at the server the session goes on.
 
 use super::message::{Message, Reader};
+use super::question::Matter;
 use super::refusal::{gate_refusal, Refused};
-use super::ruling::Matter;
 use super::session::{Session, Step};
 use crate::seam::{Moment, Out};
 

@@ -8,9 +8,9 @@ use super::evidence::Running;
 use super::form;
 use super::message::Message;
 use super::names::{self, Portal, Statement};
+use super::question::Matter;
 use super::queue::Expect;
 use super::refusal::{gate_refusal, Refused};
-use super::ruling::Matter;
 use super::session::{Session, Skip, Step};
 use super::Setup;
 use crate::cache::EpochValues;
@@ -67,6 +67,7 @@ impl Session {
             (b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'F' | b'd' | b'c' | b'f', skip)
                 if skip != Skip::Nothing =>
             {
+                self.refuse_skipped(desk.at, out);
                 self.record(b'>', message.whole, desk.at, out);
                 Step::Done
             }

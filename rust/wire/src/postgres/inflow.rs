@@ -38,7 +38,7 @@ impl Inflow {
 
 impl Session {
     /// Takes upstream bytes of any split; returns how many were used. `stepwise` stops behind the
-    /// first message that was held whole.
+    /// first message that was held whole, and behind a row whose beginning was passed on before.
     pub(super) fn upstream_bytes(
         &mut self,
         setup: &Setup,
@@ -56,6 +56,9 @@ impl Session {
                 self.data(now, 0, at, out);
                 inflow.streaming -= piece;
                 rest = later;
+                if stepwise && inflow.streaming == 0 {
+                    return Ok(bytes.len() - rest.len());
+                }
             }
             if rest.is_empty() && inflow.partial.is_empty() {
                 return Ok(bytes.len());

@@ -213,6 +213,15 @@ pub fn error(severity: &str, refusal: &Refusal, detail: &str) -> Vec<u8> {
     out
 }
 
+/// A `NoticeResponse` with the same fields.
+pub fn notice(words: &Refusal, detail: &str) -> Vec<u8> {
+    let mut out = error("NOTICE", words, detail);
+    if let Some(kind) = out.first_mut() {
+        *kind = b'N';
+    }
+    out
+}
+
 /// The fields of an `ErrorResponse` or `NoticeResponse` body that evidence needs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Diagnostics<'a> {

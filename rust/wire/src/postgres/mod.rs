@@ -3,7 +3,7 @@
 //!
 //! Read in the order of the conversation: [`pump`] (how bytes are served), [`greet`] (who is there),
 //! [`oauth`] (with a token), [`enter`] and [`login`] (the gate's own login), [`frontend`] (what the
-//! client says), [`ruling`] (how it is ruled on), [`refusal`] (how a no is answered), [`inflow`] and
+//! client says), [`ruling`] (how it is ruled on), [`hold`] (how it waits for a person), [`refusal`] (how a no is answered), [`inflow`] and
 //! [`backend`] (what the upstream answers), [`evidence`] (what is written of it), [`end`] (how it
 //! ends).
 
@@ -15,6 +15,7 @@ mod facts;
 mod form;
 mod frontend;
 mod greet;
+mod hold;
 mod inflow;
 mod login;
 mod message;
@@ -22,6 +23,7 @@ mod names;
 mod oauth;
 mod parts;
 mod pump;
+mod question;
 mod queue;
 mod refusal;
 mod ruling;
@@ -30,7 +32,6 @@ mod session;
 
 use std::sync::Arc;
 
-use end::cancel_errand;
 use evidence::Evidence;
 use inflow::Inflow;
 use login::Login;
@@ -103,6 +104,8 @@ pub struct Postgres {
     closing_us: Option<u64>,
     /// What was staged when the session ended: a goodbye.
     leaving: Stage,
+    /// Bytes of `input` that were looked through for a goodbye behind what is held.
+    looked: usize,
 }
 
 impl Postgres {
@@ -122,6 +125,7 @@ impl Postgres {
             last_us: 0,
             closing_us: None,
             leaving: Stage::default(),
+            looked: 0,
         }
     }
 
@@ -196,11 +200,7 @@ impl Conversation for Postgres {
                 self.last_words(code, &words, at, out);
                 self.finish(&cause, at, out);
             }
-            Event::Signal => {
-                if let Phase::Session(session) = &self.phase {
-                    out.commands.push(Command::Errand(Box::new(cancel_errand(session))));
-                }
-            }
+            Event::Signal => self.signalled(at, out),
         }
         if out.batch().is_empty() {
             if !self.unwritten {
@@ -213,7 +213,8 @@ impl Conversation for Postgres {
 
     fn wants_client(&self) -> bool {
         let reads = !matches!(self.phase, Phase::Over | Phase::ClientHandshake { .. });
-        reads && !self.unwritten && !self.blocked && self.closing_us.is_none()
+        let serves = !self.blocked || self.reads_behind();
+        reads && !self.unwritten && serves && self.closing_us.is_none()
     }
 
     fn wants_upstream(&self) -> bool {
@@ -253,17 +254,24 @@ impl Postgres {
                     self.bearer_refused(&refusal, at, out);
                 }
                 Answer::Refused(refusal) => self.not_admitted(&refusal, at, out),
-                Answer::Silence | Answer::Verdict(_) | Answer::Noted => {
+                Answer::Silence
+                | Answer::Verdict(_)
+                | Answer::Held(_)
+                | Answer::Resume
+                | Answer::Noted => {
                     let words = "the gate could not check the credential in time";
                     self.end_with_words("desk.silent", "desk silent", words, at, out);
                 }
             },
+            (Phase::Session(_), Answer::Held(held)) => self.held(ticket, held, at, out),
+            (Phase::Session(_), Answer::Resume) => self.resumed(ticket, at, out),
             (Phase::Session(session), answer) => {
                 let verdict = match answer {
                     Answer::Verdict(verdict) => Some(verdict),
                     _ => None,
                 };
                 if session.answer(ticket, verdict) {
+                    self.last_us = at.mono_us; // a person may have taken longer than a client may
                     self.pump_client(&[], at, out);
                 }
             }

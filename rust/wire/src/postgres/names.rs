@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::ruling::Matter;
+use super::question::Matter;
 use crate::cache::EpochValues;
 use crate::seam::Verdict;
 

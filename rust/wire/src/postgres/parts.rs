@@ -76,8 +76,8 @@ pub(super) fn put_error(out: &mut Vec<u8>, error: &Diagnostics<'_>) {
         .close();
 }
 
-/// Text and parameters, or their hashes where they are too long for an entry.
-pub(super) fn put_private(out: &mut Vec<u8>, subject: &Subject<'_>) {
+/// Text and parameters, or their hashes where they are too long for an entry; the salt unless empty.
+pub(super) fn put_private(out: &mut Vec<u8>, subject: &Subject<'_>, salt: &str) {
     let mut private = Object::open(out);
     // Six bytes is the longest escape of one; an entry holds at most 4 MiB.
     let short = subject.text.len() + subject.arguments.len() < PRIVATE_BYTES / 2;
@@ -87,6 +87,9 @@ pub(super) fn put_private(out: &mut Vec<u8>, subject: &Subject<'_>) {
                 put_digest(out, subject.arguments);
             }
         });
+    }
+    if !salt.is_empty() {
+        private.text("salt", salt);
     }
     private.with("text", |out| {
         if short {

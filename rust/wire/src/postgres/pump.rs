@@ -38,6 +38,9 @@ impl Postgres {
             held.drain(..used);
             self.input = held;
         }
+        if !fresh.is_empty() {
+            self.look_behind(at, out);
+        }
     }
 
     /// Serves what stands at the front; the bytes it used, or `None` if more is needed.
@@ -83,7 +86,10 @@ impl Postgres {
         loop {
             let mut desk = Desk { setup: &self.setup, ticket: &mut self.ticket, at };
             match session.client_message(message, &mut desk, out) {
-                Step::Done => return Some(message.whole.len()),
+                Step::Done => {
+                    session.forget_question(out); // what came for it serves no other
+                    return Some(message.whole.len());
+                }
                 Step::Again => {}
                 Step::Wait => {
                     self.blocked = true;
@@ -135,6 +141,7 @@ impl Postgres {
                 }
                 _ => return,
             }
+            self.tell_held(at, out);
             self.pump_client(&[], at, out);
         }
     }

@@ -92,6 +92,7 @@ pub fn gate_refusal(code: &'static str, message: &str) -> Refusal {
         "desk.stale" => ("42501", "retry: policy changed while this was decided"),
         "limit.statement" | "limit.message" => ("54000", "send less in one message"),
         "limit.evidence" => ("53400", "wait for the next hour, or ask the operator for more room"),
+        "approval.cancelled" => ("57014", "send the statement again to ask again"),
         "limit.names" => ("54000", "close prepared statements or portals that are not needed"),
         "protocol.tls_required" => ("28000", "connect with sslmode=verify-full"),
         "protocol.version" => ("0A000", "use protocol 3.0"),

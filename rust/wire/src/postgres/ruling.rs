@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use super::evidence::{Running, Subject};
 use super::frontend::{Desk, TOO_MANY_NAMES};
+use super::hold::cancelled;
 use super::message::Message;
+use super::question::{Came, Matter, Waiting};
 use super::refusal::{gate_refusal, Refused};
 use super::session::{Session, Skip, Step};
 use super::Setup;
 use crate::cache::{EpochValues, Kept, KeyKind, KeyRef};
 use crate::proof::Authorized;
-use crate::seam::{Ask, CacheScope, Command, Moment, Out, Question, Refusal, Verdict};
+use crate::seam::{CacheScope, Command, Held, Moment, Out, Refusal, Verdict};
 use crate::shape;
 
 /// LIMIT: how often a message is asked again because epochs moved while it was decided.
@@ -21,13 +23,6 @@ const ASKED_AGAIN: u8 = 3;
 /// LIMIT: statements in one message; each writes an entry.
 pub const STATEMENTS: usize = 1_000;
 
-/// A question that is open.
-#[derive(Debug)]
-pub struct Waiting {
-    ticket: u64,
-    asked: EpochValues,
-}
-
 /// How a message was ruled on.
 #[derive(Debug)]
 pub enum Ruling {
@@ -35,25 +30,10 @@ pub enum Ruling {
     Allow(Arc<Verdict>, EpochValues),
     /// Refused; with the verdict if Python made one.
     Refuse(Refusal, Option<Arc<Verdict>>),
+    /// Not yet: a person has to consent.
+    Hold(Box<Held>),
     /// Not yet.
     Wait,
-}
-
-/// A message as the desk judges it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Matter<'a> {
-    /// `query`, `parse`, `bind`, `function`.
-    pub via: &'static str,
-    /// Statement text.
-    pub text: &'a [u8],
-    /// Declared parameter types as on the wire.
-    pub types: &'a [u8],
-    /// What follows the names in a Bind, or a `FunctionCall`'s body.
-    pub arguments: &'a [u8],
-    /// The text is the beginning of one that was too long to keep.
-    pub cut: bool,
-    /// The name is not known to the gate: code and words of a no.
-    pub unknown: Option<(&'static str, &'static str)>,
 }
 
 impl Session {
@@ -70,9 +50,14 @@ impl Session {
     ) -> Result<(Arc<Verdict>, Authorized, EpochValues), Step> {
         match self.rule(desk.setup, desk.ticket, matter, desk.at, out) {
             Ruling::Wait => Err(Step::Wait),
+            Ruling::Hold(held) => {
+                self.enter_held(matter, (message, text_start), &held, desk.at, out);
+                Err(Step::Wait)
+            }
             Ruling::Refuse(refusal, verdict) => {
-                let refusal =
-                    matter.unknown.map_or(refusal, |(code, words)| gate_refusal(code, words));
+                // What a policy says of a name that nobody knows is no news to anybody.
+                let told = matter.unknown.filter(|_| refusal.code.starts_with("policy."));
+                let refusal = told.map_or(refusal, |(code, words)| gate_refusal(code, words));
                 let place = (message, text_start);
                 Err(self.refuse(matter, kind, &refusal, verdict.as_ref(), place, desk.at, out))
             }
@@ -107,6 +92,7 @@ impl Session {
         let text = blotted(matter.text, 0, blots);
         let arguments = if matter.via == "bind" { matter.arguments } else { &[] };
         let subject = Subject { via: matter.via, text: &text, arguments };
+        self.notice = None;
         let operation = self.evidence.refused(&subject, verdict, refusal, at, out);
         self.record_blotted(place, blots, at, out);
         self.answer_refusal(kind, refusal, operation, at, out);
@@ -114,12 +100,13 @@ impl Session {
     }
 
     /// Whether a message would begin something for which there is no evidence left to make. One
-    /// whose verdict has come was looked at before it was asked about.
+    /// whose verdict has come, or that was held, was looked at before it was asked about.
     pub(super) fn is_over_quota(&self, message: Message<'_>, at: Moment) -> bool {
         let begins = matches!(message.kind, b'Q' | b'P' | b'B' | b'D' | b'E' | b'F');
         begins
             && self.skip == Skip::Nothing
             && self.answered.is_none()
+            && self.evidence.held.is_none()
             && self.evidence.quota.is_over(&self.limits, at)
     }
 
@@ -172,11 +159,8 @@ impl Session {
         out: &mut Out,
     ) -> Vec<Running> {
         let text = blotted(matter.text, 0, &verdict.blots);
-        let arguments = match matter.via {
-            "function" => matter.arguments.get(4..).unwrap_or_default(), // behind the oid
-            _ => matter.arguments,
-        };
-        let subject = Subject { via: matter.via, text: &text, arguments };
+        let subject = Subject { via: matter.via, text: &text, arguments: matter.values() };
+        self.notice = None;
         let running = self.evidence.intents(&subject, verdict, at, out);
         if matter.via != "parse" {
             self.expect_effects(verdict);
@@ -198,30 +182,6 @@ impl Session {
         self.record(b'>', &blotted(message.whole, text_start, blots), at, out);
     }
 
-    /// Whether a question is open.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.waiting.is_some()
-    }
-
-    /// The desk answered (`None`: it was silent). False if nobody waits for this ticket.
-    pub(super) fn answer(&mut self, ticket: u64, verdict: Option<Arc<Verdict>>) -> bool {
-        match self.waiting.take() {
-            Some(waiting) if waiting.ticket == ticket => {
-                self.answered = Some((verdict, waiting.asked));
-                true
-            }
-            other => {
-                self.waiting = other;
-                false
-            }
-        }
-    }
-
-    /// The open ticket, given up.
-    pub(super) fn give_up_question(&mut self) -> Option<u64> {
-        self.waiting.take().map(|waiting| waiting.ticket)
-    }
-
     /// Rules on a message: by the answer that came for it, by a kept verdict, or by asking.
     pub(super) fn rule(
         &mut self,
@@ -232,11 +192,21 @@ impl Session {
         out: &mut Out,
     ) -> Ruling {
         let now = setup.epochs.now(self.own_epoch);
-        if let Some((verdict, asked)) = self.answered.take() {
-            match self.take_answer(setup, matter, verdict, asked, now, at) {
-                Some(ruling) => return ruling,
-                None => return self.ask(setup, ticket, matter, out),
+        match self.answered.take() {
+            Some(Came::Verdict(waiting, verdict)) => {
+                let ruling = self.take_answer(setup, matter, verdict, waiting, now, at);
+                return ruling.unwrap_or_else(|| self.ask(setup, ticket, matter, out));
             }
+            Some(Came::Held(waiting, held)) if waiting.matter == matter.digest() => {
+                self.waiting = Some(Waiting { is_held: true, ..waiting });
+                return Ruling::Hold(held);
+            }
+            Some(Came::Held(waiting, _)) => {
+                out.commands.push(Command::Forget(waiting.ticket));
+                return self.ask(setup, ticket, matter, out);
+            }
+            Some(Came::Cancelled) => return Ruling::Refuse(cancelled(), None),
+            None => {}
         }
         if self.reads_facts() {
             return Ruling::Wait;
@@ -255,16 +225,18 @@ impl Session {
         setup: &Setup,
         matter: &Matter<'_>,
         verdict: Option<Arc<Verdict>>,
-        asked: EpochValues,
+        waiting: Waiting,
         now: EpochValues,
         at: Moment,
     ) -> Option<Ruling> {
+        let asked = waiting.asked;
+        let is_same = waiting.matter == matter.digest();
         let Some(verdict) = verdict else {
             self.asked_again = 0;
             let refusal = gate_refusal("desk.silent", "the decision did not come in time");
             return Some(Ruling::Refuse(refusal, None));
         };
-        if asked != now {
+        if asked != now || !is_same {
             self.asked_again += 1;
             if self.asked_again <= ASKED_AGAIN {
                 return None;
@@ -272,7 +244,7 @@ impl Session {
             // Others may define objects all the time. A verdict that is younger than the question is
             // good for this message then: the server runs it a moment later still, among the same
             // definitions. It is not kept. Policy and grants have to hold at the moment itself.
-            if !asked.differs_by_catalogue(now) {
+            if !is_same || !asked.differs_by_catalogue(now) {
                 self.asked_again = 0;
                 let words = "policy kept changing while this was decided";
                 return Some(Ruling::Refuse(gate_refusal("desk.stale", words), None));
@@ -336,35 +308,6 @@ impl Session {
         setup.cache.find(&exact, now, at.mono_us).map(|kept| kept.verdict)
     }
 
-    fn ask(
-        &mut self,
-        setup: &Setup,
-        ticket: &mut u64,
-        matter: &Matter<'_>,
-        out: &mut Out,
-    ) -> Ruling {
-        *ticket += 1;
-        let limit = usize::try_from(self.limits.statement_bytes).unwrap_or(usize::MAX);
-        let executes = contains_ignoring_case(matter.text, b"execute");
-        let question = Question {
-            session: self.evidence.session().to_owned(),
-            principal: self.principal.clone(),
-            via: matter.via,
-            text: matter.text.to_vec(),
-            operation: self.evidence.next_operation(),
-            types: matter.types.to_vec(),
-            arguments: matter.arguments.to_vec(),
-            facts: self.facts.row.clone(),
-            facts_known: self.facts.known,
-            transaction: if self.queue.is_empty() { char::from(self.transaction) } else { '?' },
-            prepared: if executes { self.names.texts() } else { Vec::new() },
-            too_long: matter.cut || matter.text.len() > limit,
-        };
-        self.waiting = Some(Waiting { ticket: *ticket, asked: setup.epochs.now(self.own_epoch) });
-        out.commands.push(Command::Ask(*ticket, Ask::Question(Box::new(question))));
-        Ruling::Wait
-    }
-
     /// Proof that a verdict is live now; `None` if epochs moved.
     pub(super) fn authorize(
         &self,
@@ -376,13 +319,12 @@ impl Session {
     }
 }
 
-/// Whether `text` holds `word` (lower case) in any case; keywords are ASCII.
-fn contains_ignoring_case(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
-}
-
 /// The bytes with password literals overwritten; borrowed where there are none.
-fn blotted<'a>(bytes: &'a [u8], start: usize, blots: &[(u32, u32)]) -> std::borrow::Cow<'a, [u8]> {
+pub(super) fn blotted<'a>(
+    bytes: &'a [u8],
+    start: usize,
+    blots: &[(u32, u32)],
+) -> std::borrow::Cow<'a, [u8]> {
     if blots.is_empty() {
         return bytes.into();
     }

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use super::evidence::{Evidence, Progress, Running, Status};
 use super::facts::Facts;
 use super::names::{Names, Portal, Statement};
+use super::question::{Came, Waiting};
 use super::queue::Queue;
-use super::ruling::Waiting;
-use crate::cache::EpochValues;
 use crate::proof::Stage;
 use crate::seam::{Admission, Cause, Dial, Effect, Limits, Moment, Out, TlsDemand, Verdict};
 
@@ -78,7 +77,10 @@ pub struct Session {
     pub(super) principal: String,
     pub(super) facts_query: Vec<u8>,
     pub(super) waiting: Option<Waiting>,
-    pub(super) answered: Option<(Option<Arc<Verdict>>, EpochValues)>,
+    /// What came for the message at the front. INVARIANT: it serves none behind that.
+    pub(super) answered: Option<Came>,
+    /// What the client is to be told of a held message, once no other stands half-sent.
+    pub(super) notice: Option<Vec<u8>>,
     pub(super) asked_again: u8,
     pub(super) shape: Vec<u8>,
 }
@@ -116,6 +118,7 @@ impl Session {
             facts_query: admission.facts_query,
             waiting: None,
             answered: None,
+            notice: None,
             asked_again: 0,
             shape: Vec::new(),
         }
@@ -196,8 +199,11 @@ impl Session {
         }
     }
 
-    /// Adds to the recording.
+    /// Adds to the recording; what the client sent once, though it was held meanwhile.
     pub(super) fn record(&mut self, direction: u8, bytes: &[u8], at: Moment, out: &mut Out) {
+        if direction == b'>' && std::mem::take(&mut self.evidence.is_front_recorded) {
+            return;
+        }
         out.record(direction, at.unix_us, bytes);
         let length = u64::try_from(bytes.len()).unwrap_or(0);
         self.evidence.recorded += length;
