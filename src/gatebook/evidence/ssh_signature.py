@@ -84,6 +84,14 @@ def unarmored(text: str) -> bytes:
     return _decoded("".join(lines[len(begin) : -len(end)]), MAX_SIGNATURE_BYTES)
 
 
+def key_of(signature: bytes) -> str:
+    """Return the fingerprint of the key that a signature, without armor, names. SignatureFault if it is none."""
+    reader = _Reader(signature, MAX_SIGNATURE_BYTES)
+    if reader.take(len(_MAGIC)) != _MAGIC or reader.number() != _VERSION:
+        raise SignatureFault("it is no SSH signature of version 1")
+    return "SHA256:" + base64.b64encode(hashlib.sha256(reader.string()).digest()).decode().rstrip("=")
+
+
 def verify_signature(key: PersonKey, namespace: str, message: bytes, signature: bytes) -> None:
     """Check that a signature, without armor, is by this key, in this namespace, over this message. SignatureFault."""
     reader = _Reader(signature, MAX_SIGNATURE_BYTES)

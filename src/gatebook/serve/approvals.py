@@ -38,6 +38,14 @@ SALT_BYTES: Final = 32
 # The carrier's own bound of a wait, behind ours: silence is a no.
 BEHIND_S: Final = 5.0
 
+_ENDS: Final = {
+    State.DENIED: "approval.denied",
+    State.EXPIRED: "approval.expired",
+    State.CANCELLED: "approval.cancelled",
+    State.WITHDRAWN: "approval.withdrawn",
+    State.VOID: "approval.void",
+}
+
 _log = structlog.get_logger("gatebook")
 T = TypeVar("T")
 
@@ -173,8 +181,8 @@ class Approvals:
                 return self._use(asked, found, bound.digest)
             case _:
                 words = f"approval {found.id} was {found.state.value}" + (f": {found.why}" if found.why else "")
-                code = "approval.denied" if found.state is State.DENIED else f"approval.{found.state.value}"
-                return NoConsent(_refused(code, words, "send it again to ask again", found), found.id, found.salt)
+                refused = _refused(_ENDS[found.state], words, "send it again to ask again", found)
+                return NoConsent(refused, found.id, found.salt)
 
     def _pending(self, asked: Asked, found: Request) -> Waits | NoConsent:
         place = (asked.session.id, asked.operation)

@@ -15,15 +15,26 @@ from gatebook.evidence.entry import Leaf, Value, encode_canonical
 from gatebook.evidence.parts import identity_part
 from gatebook.model.approval import Hold
 from gatebook.model.decision import Verdict
-from gatebook.policy.engine import Engine
-from gatebook.session.gate import Session
+from gatebook.model.ids import PolicyId
+from gatebook.session.gate import Rules, Session
 
 # LIMIT: what a person can be asked to look at, and a leaf can hold.
 PARTS: Final = 100
 BYTES: Final = 65_536
 _VERSION: Final = 1
 
-__all__ = ["BYTES", "PARTS", "Bound", "Leaf", "Matter", "Value", "canonical", "common_part", "hold_part"]
+__all__ = [
+    "BYTES",
+    "PARTS",
+    "Bound",
+    "Leaf",
+    "Matter",
+    "Value",
+    "canonical",
+    "common_part",
+    "hold_part",
+    "policies_part",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +76,12 @@ class Matter:
         )
 
 
-def common_part(session: Session, verdict: Verdict, engine: Engine) -> Leaf:
+def common_part(session: Session, verdict: Verdict, rules: Rules) -> Leaf:
     """Return the members that a binding has in every protocol. `verdict` is held."""
     assert verdict.held is not None
     identity = identity_part(session.principal, session.role.name)
     del identity["credential"]
-    ids = sorted({policy for decision in verdict.decisions for policy in decision.policies})
-    policies: list[Value] = [[policy, engine.policy_hash(policy)] for policy in ids]
+    policies: list[Value] = [[policy, rules.engine.policy_hash(policy)] for policy in _determining(verdict)]
     return {
         "v": _VERSION,
         "kind": "operation",
@@ -84,6 +94,16 @@ def common_part(session: Session, verdict: Verdict, engine: Engine) -> Leaf:
         "policies": policies,
         "hold": hold_part(verdict.held),
     }
+
+
+def policies_part(verdict: Verdict, rules: Rules) -> list[Value]:
+    """Return what people are told of the policies that hold an operation."""
+    told = [(policy, rules.engine.message(policy), rules.engine.hint(policy)) for policy in _determining(verdict)]
+    return [{"id": policy, "message": message, "hint": hint} for policy, message, hint in told]
+
+
+def _determining(verdict: Verdict) -> list[PolicyId]:
+    return sorted({policy for decision in verdict.decisions for policy in decision.policies})
 
 
 def hold_part(hold: Hold) -> Leaf:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from gatebook.model.errors import quoted
@@ -66,7 +67,10 @@ def open_store(path: Path) -> SqliteStore:
     StoreFault if the file is no store, was made by a newer version, or cannot be used.
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # Only ever made here, never opened: to close a descriptor of the file would drop the locks that this process
+        # holds on it through another connection, and another process would then take its log away.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
     except (OSError, sqlite3.Error) as fault:
         message = f"the store {quoted(str(path))} cannot be opened: {_words(fault)}"

@@ -150,7 +150,9 @@ def open_index(path: Path, *, key: str = "", write: bool = True) -> SqliteIndex:
         raise IndexFault("there is no index yet", REBUILD)
     try:
         if write:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            # As in `open_store`: a file that is there is not opened by us.
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(
             f"file:{_quoted(path)}?{'mode=rw' if write else _read_only(path)}",
             uri=True,

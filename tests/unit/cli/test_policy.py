@@ -21,7 +21,7 @@ def test_says_that_the_policies_load(gate: Installation) -> None:
 
 def test_names_every_problem_with_file_and_line(gate: Installation) -> None:
     bad = gate.folder / "policies" / "bad.cedar"
-    bad.write_text('\n@approval("dba")\npermit (principal, action, resource);\n')
+    bad.write_text('\n@approvals("dba")\npermit (principal, action, resource);\n')
     told = gate.run("policy", "check", "--json")
     assert told.status == 1
     assert not told.json["ok"]

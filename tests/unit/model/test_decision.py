@@ -11,7 +11,7 @@ from gatebook.model.decision import Decision, Refused, Result
 
 
 def test_refusal_is_the_first_result() -> None:
-    assert [result.value for result in Result] == ["refuse", "allow"]
+    assert [result.value for result in Result] == ["refuse", "allow", "hold"]
 
 
 def test_a_decision_cannot_be_turned_afterwards() -> None:

@@ -14,18 +14,17 @@ from gatebook.model.approval import Cover
 from gatebook.model.decision import Verdict
 from gatebook.model.operation import Access, ObjectKind
 from gatebook.native.pure import Question
-from gatebook.policy.engine import Engine
 from gatebook.protocols.postgres.catalogue import CatalogueView
 from gatebook.protocols.postgres.facts import SessionFacts
-from gatebook.session.binding import BYTES, PARTS, Leaf, Matter, Value, canonical, common_part
-from gatebook.session.gate import Session
+from gatebook.session.binding import BYTES, PARTS, Leaf, Matter, Value, canonical, common_part, policies_part
+from gatebook.session.gate import Rules, Session
 
 
 def bind_matter(
     question: Question,
     verdict: Verdict,
     session: Session,
-    engine: Engine,
+    rules: Rules,
     *,
     view: CatalogueView,
     facts: SessionFacts | None,
@@ -39,7 +38,7 @@ def bind_matter(
         [access.action, f"{access.object.kind.value}:{access.object}", _version(access, view, facts)]
         for access in sorted({access for statement in verdict.statements for access in statement.accesses})
     ]
-    public = common_part(session, verdict, engine) | {
+    public = common_part(session, verdict, rules) | {
         "via": question.via,
         "facts": _facts(facts),
         "accesses": accesses,
@@ -57,7 +56,7 @@ def bind_matter(
     shown: Leaf = {
         "accesses": accesses,
         "params": params,
-        "policies": _policies(verdict, engine),
+        "policies": policies_part(verdict, rules),
         "prepared": prepared,
         "shapes": [statement.shape for statement in verdict.statements],
         "text": _text(text),
@@ -160,11 +159,6 @@ def _facts(facts: SessionFacts | None) -> Leaf:
         "encoding": facts.client_encoding,
         "strings": facts.standard_conforming_strings,
     }
-
-
-def _policies(verdict: Verdict, engine: Engine) -> list[Value]:
-    ids = sorted({policy for decision in verdict.decisions for policy in decision.policies})
-    return [{"id": policy, "message": engine.message(policy), "hint": engine.hint(policy)} for policy in ids]
 
 
 def _unfit(question: Question, verdict: Verdict, facts: SessionFacts | None, accesses: Sequence[Value]) -> str:

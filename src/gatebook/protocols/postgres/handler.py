@@ -244,7 +244,7 @@ def judge(
     verdict = steps.decide(session, operation, rules, circumstances)
     if verdict.held is None:
         return Judged(verdict, None)
-    return Judged(verdict, bind_matter(question, verdict, session, rules.engine, view=view, facts=facts))
+    return Judged(verdict, bind_matter(question, verdict, session, rules, view=view, facts=facts))
 
 
 def read_text(sql: bytes, target: str, database: str, view: CatalogueView, facts: SessionFacts | None) -> Operation:

@@ -20,17 +20,32 @@ from gatebook.evidence.approval import Ballot, ballot_for
 from gatebook.evidence.builders import Stamp
 from gatebook.evidence.vote_signature import SESSION, verify_vote
 from gatebook.model.approval import Choice, Request, State, Vote
+from gatebook.model.credential import KeyRecord, Person, SigningKey
 from gatebook.model.errors import quoted
 from gatebook.model.principal import Subject
-from gatebook.store.base import Approvals, Directory, KeyRing, SigningKeys
 
 # A vote is signed before it is handed in: by hand, on another machine, within minutes.
 LATEST = timedelta(minutes=10)
 EARLIEST = timedelta(minutes=1)
 
 
-class Kept(Directory, SigningKeys, KeyRing, Approvals, Protocol):
-    """What of the store is needed here."""
+class Kept(Protocol):
+    """What of the store is needed here; the duties are those of `gatebook.store.base`."""
+
+    def list_people(self) -> tuple[Person, ...]:
+        """Return everybody."""
+
+    def list_keys(self) -> tuple[KeyRecord, ...]:
+        """Return the API keys of agents."""
+
+    def list_signing_keys(self) -> tuple[SigningKey, ...]:
+        """Return the keys that people sign with."""
+
+    def find_request(self, request: str) -> Request | None:
+        """Return a request."""
+
+    def change_request(self, request: str, change: Callable[[Request], Request]) -> Request:
+        """Replace a request in a transaction."""
 
 
 @dataclass(frozen=True, slots=True)

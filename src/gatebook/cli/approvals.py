@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`gatebook approvals`: what waits for people, and their signed votes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gatebook.cli.approval_show import object_of, print_request, rows_of
+from gatebook.cli.common import WRITER, config_option, json_option, load, now, opened_journal, opened_store, operator
+from gatebook.cli.output import print_json, print_table, say
+from gatebook.config import Settings
+from gatebook.identity.api_key import local_issuer
+from gatebook.model.approval import OPEN, Choice, State
+from gatebook.model.errors import OperatorFault, quoted
+from gatebook.model.principal import Subject
+
+if TYPE_CHECKING:
+    from gatebook.session.voting import Booth
+
+MOST = 200
+WATCH_S = 0.2
+CHANNEL = "cli"
+_COLUMNS = ("request", "state", "who asks", "what", "of", "approvers", "expires", "votes")
+
+
+@click.group("approvals")
+def command() -> None:
+    """Approvals: what waits for people's consent, and their votes."""
+
+
+@command.command("list")
+@click.option("--all", "with_ended", is_flag=True, help="Those that are over too.")
+@config_option
+@json_option
+def list_requests(config: Path, *, with_ended: bool, as_json: bool) -> None:
+    """List the requests, newest first."""
+    with opened_store(load(config)) as store:
+        found = store.list_requests(State if with_ended else OPEN, MOST)
+    if as_json:
+        print_json([object_of(request) for request in found])
+        return
+    print_table(_COLUMNS, rows_of(found))
+
+
+@command.command("show")
+@click.argument("request")
+@config_option
+@json_option
+def show(request: str, config: Path, *, as_json: bool) -> None:
+    """Show a request: the operation itself first, then who asks, why it is held, and who voted."""
+    with opened_booth(load(config)) as booth:
+        found = booth.find(request)
+    if as_json:
+        print_json(object_of(found, whole=True))
+    else:
+        print_request(found)
+
+
+@command.command("watch")
+@config_option
+@json_option
+def watch(config: Path, *, as_json: bool) -> None:
+    """Follow the requests as they come and change, until interrupted."""
+    settings = load(config)
+    with opened_store(settings) as store:
+        seen = 0
+        while True:
+            seen, changed = store.list_changed(seen)
+            for request in changed:
+                if as_json:
+                    print_json(object_of(request))
+                else:
+                    (row,) = rows_of([request])
+                    say("  ".join(row))
+            time.sleep(WATCH_S)
+
+
+def _voter(function: click.decorators.FC) -> click.decorators.FC:
+    """Add how a vote is signed."""
+    for option in (
+        click.option("--signature", type=click.Path(path_type=Path, dir_okay=False), help="Signature of that ballot."),
+        click.option(
+            "--ballot", "ballot_file", type=click.Path(path_type=Path, dir_okay=False), help="A signed ballot's file."
+        ),
+        click.option(
+            "--key",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="SSH key to sign with; `ssh-keygen` does it, by an agent or a security key too.",
+        ),
+        click.option("--person", required=True, help="Who votes: a name of this gate, or `ISSUER|SUBJECT`."),
+    ):
+        function = option(function)
+    return function
+
+
+@command.command("approve")
+@click.argument("request")
+@_voter
+@click.option("--reason", default="", help="Words that the book keeps.")
+@config_option
+@json_option
+def approve(
+    request: str,
+    config: Path,
+    *,
+    person: str,
+    key: Path | None,
+    ballot_file: Path | None,
+    signature: Path | None,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Consent to a request, with a signature. Look at it before: `gatebook approvals show REQUEST`."""
+    _vote(
+        config, request, Choice.APPROVE, person, reason=reason, signing=(key, ballot_file, signature), as_json=as_json
+    )
+
+
+@command.command("deny")
+@click.argument("request")
+@_voter
+@click.option("--reason", required=True, help="Words that who asks is told, and the book keeps.")
+@config_option
+@json_option
+def deny(
+    request: str,
+    config: Path,
+    *,
+    person: str,
+    key: Path | None,
+    ballot_file: Path | None,
+    signature: Path | None,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Deny a request, with a signature and a reason."""
+    _vote(config, request, Choice.DENY, person, reason=reason, signing=(key, ballot_file, signature), as_json=as_json)
+
+
+@command.command("ballot")
+@click.argument("request")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--person", required=True, help="Who votes: a name of this gate, or `ISSUER|SUBJECT`.")
+@click.option("--deny", "denies", is_flag=True, help="A vote against it.")
+@click.option("--reason", default="", help="Words that the book keeps.")
+@config_option
+def write_ballot(request: str, file: Path, config: Path, *, person: str, denies: bool, reason: str) -> None:
+    """Write a vote to FILE, to be signed elsewhere within ten minutes."""
+    from gatebook.evidence.approval import NAMESPACE  # noqa: PLC0415  cryptography, only where it is needed
+
+    settings = load(config)
+    with opened_booth(settings) as booth:
+        choice = Choice.DENY if denies else Choice.APPROVE
+        ballot = booth.ballot(booth.find(request), subject_of(settings, person), choice, reason)
+    file.write_bytes(ballot.message())
+    say(f"sign it: ssh-keygen -Y sign -n {NAMESPACE} -f ~/.ssh/id_ed25519 {file}")
+    verb = "deny" if denies else "approve"
+    words = f" --reason {quoted(reason)}" if denies else ""
+    say(f"then: gatebook approvals {verb} {request} --person {person} --ballot {file} --signature {file}.sig{words}")
+
+
+@command.command("withdraw")
+@click.argument("request")
+@click.option("--person", required=True, help="Who consented: a name of this gate, or `ISSUER|SUBJECT`.")
+@click.option("--reason", required=True, help="Words that the book keeps.")
+@config_option
+def withdraw(request: str, config: Path, *, person: str, reason: str) -> None:
+    """Take consent back before it is used."""
+    settings = load(config)
+    with opened_booth(settings) as booth:
+        booth.withdraw(request, subject_of(settings, person), reason)
+    say(f"{request} is withdrawn")
+
+
+@command.command("cancel")
+@click.argument("request")
+@config_option
+def cancel(request: str, config: Path) -> None:
+    """End a request as the operator of this gate."""
+    with opened_booth(load(config)) as booth:
+        booth.cancel(request, f"cancelled by {operator()}")
+    say(f"{request} is cancelled")
+
+
+def subject_of(settings: Settings, name: str) -> Subject:
+    """Return whom a name means: `ISSUER|SUBJECT`, or somebody of this gate."""
+    issuer, bar, subject = name.rpartition("|")
+    return Subject(issuer, subject) if bar else Subject(local_issuer(settings.gate.name), name)
+
+
+@contextmanager
+def opened_booth(settings: Settings) -> Iterator[Booth]:
+    """Open where votes are given, with the journal of the command line."""
+    from gatebook.session.voting import Booth  # noqa: PLC0415  cryptography, only where it is needed
+
+    with opened_store(settings) as store:
+
+        def append(leaf: bytes) -> None:
+            with opened_journal(settings) as journal:
+                journal.append(leaf)
+
+        yield Booth(settings.gate.name, WRITER, store, append, now)
+
+
+def _vote(
+    config: Path,
+    request: str,
+    choice: Choice,
+    person: str,
+    *,
+    reason: str,
+    signing: tuple[Path | None, Path | None, Path | None],
+    as_json: bool,
+) -> None:
+    from gatebook.cli.signing import read_ballot, read_signature, sign  # noqa: PLC0415  cryptography, as above
+    from gatebook.evidence.approval import NAMESPACE  # noqa: PLC0415  as above
+    from gatebook.evidence.ssh_signature import key_of  # noqa: PLC0415  as above
+    from gatebook.evidence.vote_signature import SSH  # noqa: PLC0415  as above
+
+    settings = load(config)
+    key, ballot_file, signature_file = signing
+    subject = subject_of(settings, person)
+    with opened_booth(settings) as booth:
+        found = booth.find(request)
+        if ballot_file is not None and signature_file is not None:
+            ballot, signature = read_ballot(ballot_file), read_signature(signature_file)
+            if (ballot.request, ballot.choice, ballot.person) != (request, choice, subject):
+                raise OperatorFault("the ballot says something else", "name request, person and choice as it does")
+        elif key is not None:
+            ballot = booth.ballot(found, subject, choice, reason)
+            signature = sign(key, NAMESPACE, ballot.message())
+        else:
+            raise OperatorFault("a vote needs a signature", "give `--key`, or `--ballot` and `--signature`")
+        changed = booth.vote(ballot, method=SSH, key=key_of(signature), signature=signature, channel=CHANNEL)
+    if as_json:
+        print_json(object_of(changed))
+        return
+    verb = "approved" if choice is Choice.APPROVE else "denied"
+    say(f"{verb} by {subject.subject}; {request} is {changed.state.value}")
