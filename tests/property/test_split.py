@@ -105,7 +105,7 @@ ANSWER = RESULT + pgwire.message(b"N", b"SNOTICE\x00\x00") + RESULT + pgwire.com
 
 
 def hold_within(place: int, upstream_cuts: list[int], client_cuts: list[int]) -> tuple[bytes, bytes, list[Any], bytes]:
-    """Hold a message while the answer to the one before it has come up to `place`; what is behind it comes meanwhile."""
+    """Hold a message when the answer to the one before it has come up to `place`; more comes behind it meanwhile."""
     play = logged_in()
     play.frames = b""
     shown, forwarded = b"", b""
