@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import pgwire
-from support.play import Play, allow, constant_parse, logged_in, refuse
+from support.play import NOTICE, Play, allow, constant_parse, held, logged_in, refuse
 
 from gatebook.native.pure import Refusal
 
@@ -96,6 +96,55 @@ def test_any_split_gives_the_same_bytes_and_entries(client_cuts: list[int], upst
 
 def test_one_byte_at_a_time_gives_the_same() -> None:
     assert play_through(list(range(len(CLIENT))), list(range(len(UPSTREAM)))) == WHOLE
+
+
+SELECT = pgwire.query("SELECT 1")
+HELD = pgwire.parse("DELETE FROM t", "d")
+BEHIND = pgwire.bind("d") + pgwire.execute() + pgwire.SYNC
+ANSWER = RESULT + pgwire.message(b"N", b"SNOTICE\x00\x00") + RESULT + pgwire.complete("SELECT 6") + pgwire.READY
+
+
+def hold_within(place: int, upstream_cuts: list[int], client_cuts: list[int]) -> tuple[bytes, bytes, list[Any], bytes]:
+    """Hold a message when the answer to the one before it has come up to `place`; more comes behind it meanwhile."""
+    play = logged_in()
+    play.frames = b""
+    shown, forwarded = b"", b""
+
+    def feed(turn: list[tuple[Any, ...]]) -> None:
+        nonlocal shown, forwarded
+        for output in play.take(turn):
+            shown += output[1] if output[0] == "client" else b""
+            forwarded += output[1] if output[0] == "upstream" else b""
+
+    feed(play.conversation.client(SELECT))
+    feed(play.conversation.answer(play.ticket, allow("SELECT")))
+    for piece in pieces(ANSWER[:place], upstream_cuts):
+        feed(play.conversation.upstream(piece))
+    feed(play.conversation.client(HELD))
+    feed(play.conversation.hold(play.ticket, held("DELETE"), NOTICE))
+    for piece in pieces(BEHIND, client_cuts):
+        feed(play.conversation.client(piece))
+    for piece in pieces(ANSWER[place:], upstream_cuts):
+        feed(play.conversation.upstream(piece))
+    feed(play.conversation.resume(play.ticket))
+    for _ in range(2):  # the Parse, and the Bind behind it
+        feed(play.conversation.answer(play.ticket, allow("DELETE")))
+    return shown, forwarded, play.entries, play.shown
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(1, len(ANSWER) - 1),
+    st.lists(st.integers(0, len(ANSWER)), max_size=12),
+    st.lists(st.integers(0, len(BEHIND)), max_size=12),
+)
+def test_any_split_around_a_hold_gives_the_same_and_its_notice_cuts_no_message(
+    place: int, upstream_cuts: list[int], client_cuts: list[int]
+) -> None:
+    whole = hold_within(place, [], [])
+    assert hold_within(place, upstream_cuts, client_cuts) == whole
+    assert sorted(kind for kind, _ in pgwire.split(whole[0])) == sorted("TDDDNTDDDCZN")
+    assert whole[1] == SELECT + HELD + BEHIND
 
 
 LOGIN = pgwire.startup(user="agent", database="shop") + pgwire.bearer("a.b.c") + pgwire.message(b"p", b"\x01")

@@ -53,6 +53,16 @@ def intent(number: int, seq: int, session: str = SESSION, **members: object) -> 
     return session_leaf("operation.intent", seq, session, **(own | members))
 
 
+def held(number: int, seq: int, session: str = SESSION, **members: object) -> bytes:
+    own = {"operation": f"{session}.{number}", "via": "query", "statement": {}, "recording": {}}
+    return session_leaf("operation.held", seq, session, **(own | members))
+
+
+def refused(number: int, seq: int, session: str = SESSION, **members: object) -> bytes:
+    own = {"operation": f"{session}.{number}", "via": "query", "statement": {}, "recording": {}, "refusal": {}}
+    return session_leaf("operation.refused", seq, session, **(own | members))
+
+
 def outcome(number: int, seq: int, session: str = SESSION, **members: object) -> bytes:
     own = {"operation": f"{session}.{number}", "effect": {"status": "done"}}
     return session_leaf("operation.outcome", seq, session, **(own | members))

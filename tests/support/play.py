@@ -62,7 +62,11 @@ def admission(**changes: Any) -> Admission:  # noqa: ANN401  the admission's own
 
 
 def allow(
-    *verbs: str, cache: str = "none", privileged: bool = False, effects: tuple[tuple[str, str], ...] = ()
+    *verbs: str,
+    cache: str = "none",
+    privileged: bool = False,
+    effects: tuple[tuple[str, str], ...] = (),
+    salt: str = "",
 ) -> Verdict:
     """A verdict that allows a message of as many statements as there are verbs."""
     operations = [
@@ -74,10 +78,10 @@ def allow(
         )
         for verb in verbs
     ]
-    return Verdict(operations=operations, refusal=None, cache=cache, ttl_us=60_000_000, blots=[])
+    return Verdict(operations=operations, refusal=None, cache=cache, ttl_us=60_000_000, blots=[], salt=salt)
 
 
-def refuse(*verbs: str) -> Verdict:
+def refuse(*verbs: str, salt: str = "") -> Verdict:
     """A verdict that refuses."""
     operations = [
         OperationFacts(action=b'{"verb":"X"}', decision=b'{"result":"refuse"}', privileged=False, effects=[])
@@ -90,7 +94,7 @@ def refuse(*verbs: str) -> Verdict:
         hint="ask",
         code="policy.denied",
     )
-    return Verdict(operations=operations, refusal=refusal, cache="none", ttl_us=0, blots=[])
+    return Verdict(operations=operations, refusal=refusal, cache="none", ttl_us=0, blots=[], salt=salt)
 
 
 def refusal_of(operation: int) -> bytes:

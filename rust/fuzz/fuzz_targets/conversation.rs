@@ -13,7 +13,7 @@ use std::sync::Arc;
 use gatebook_wire::postgres::{Postgres, Setup};
 use gatebook_wire::seam::{OperationFacts, Refusal};
 use gatebook_wire::{
-    Answer, Ask, CacheScope, Command, Conversation, Durability, Event, Moment, Out, Verdict,
+    Answer, Ask, CacheScope, Command, Conversation, Durability, Event, Held, Moment, Out, Verdict,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -66,7 +66,9 @@ struct Play {
     conversation: Postgres,
     out: Out,
     heard: Heard,
-    answers: VecDeque<(u64, Answer)>,
+    answers: VecDeque<Event<'static>>,
+    /// The operation that was held last: each is held once.
+    held: u64,
 }
 
 fn play(pieces: &[Piece<'_>], most: usize) -> Heard {
@@ -83,6 +85,7 @@ fn play(pieces: &[Piece<'_>], most: usize) -> Heard {
         out: Out::default(),
         heard: Heard::default(),
         answers: VecDeque::new(),
+        held: 0,
     };
     play.log_in();
     let mut waiting = [VecDeque::new(), VecDeque::new()];
@@ -120,8 +123,8 @@ impl Play {
 
     /// The desk's oldest answer; false if nobody asked.
     fn answer_one(&mut self) -> bool {
-        let Some((ticket, answer)) = self.answers.pop_front() else { return false };
-        self.turn(Event::Answered(ticket, answer));
+        let Some(event) = self.answers.pop_front() else { return false };
+        self.turn(event);
         true
     }
 
@@ -182,12 +185,40 @@ impl Play {
         self.heard.upstream.extend_from_slice(self.out.upstream());
         for command in std::mem::take(&mut self.out.commands) {
             match command {
-                Command::Ask(ticket, ask) => self.answers.push_back((ticket, answer(&ask))),
+                Command::Ask(ticket, ask) => self.consider(ticket, &ask),
                 Command::End(cause, _) => self.heard.end = Some((cause.word, cause.note)),
                 _ => {}
             }
         }
         self.out.clear();
+    }
+}
+
+impl Play {
+    /// The desk holds what has an `h` once; then it resumes it, or with a `c` it is cancelled, or with
+    /// an `s` nobody says anything.
+    fn consider(&mut self, ticket: u64, ask: &Ask) {
+        let answered = |answer| Event::Answered(ticket, answer);
+        if let Ask::Question(question) = ask {
+            let has = |letter: u8| question.text.contains(&letter);
+            if has(b'h') && self.held != question.operation {
+                self.held = question.operation;
+                let Answer::Verdict(verdict) = answer(ask) else { return };
+                let verdict = Arc::new(Verdict { refusal: None, ..(*verdict).clone() });
+                let notice = Refusal { message: "waits".to_owned(), ..Refusal::default() };
+                let held = Held { verdict, notice, wait_us: 0 };
+                self.answers.push_back(answered(Answer::Held(Box::new(held))));
+                self.answers.push_back(if has(b'c') {
+                    Event::Signal
+                } else if has(b's') {
+                    answered(Answer::Silence)
+                } else {
+                    answered(Answer::Resume)
+                });
+                return;
+            }
+        }
+        self.answers.push_back(answered(answer(ask)));
     }
 }
 

@@ -157,8 +157,8 @@ def _print_story(story: SessionStory) -> None:
         (
             str(operation.summary.number),
             f"{operation.summary.at:%H:%M:%S}",
-            operation.summary.result,
-            _outcome(operation.summary),
+            operation.summary.decided,
+            _outcome(operation.summary, session),
             str(operation.summary.rows),
             f"{operation.summary.duration_us / 1000:.1f}",
             ", ".join(operation.summary.policies) or operation.summary.refusal,
@@ -175,9 +175,11 @@ def _statement(operation: Operation) -> str:
     return shown if len(shown) <= MAX_SHAPE else shown[: MAX_SHAPE - 3] + "..."
 
 
-def _outcome(operation: OperationSummary) -> str:
+def _outcome(operation: OperationSummary, session: SessionSummary) -> str:
     if operation.result == "refuse":
         return operation.refusal
+    if operation.result == "held":
+        return "given up" if session.ended_at else "waits"
     return f"{operation.status} {operation.sqlstate}".strip() or "none yet"
 
 
@@ -210,6 +212,7 @@ def _operation_object(operation: Operation) -> Leaf:
         "shape": summary.shape,
         "accesses": [list(pair) for pair in summary.accesses],
         "decision": summary.result,
+        "held": json_time(summary.held_at),
         "policies": list(summary.policies),
         "reasons": list(summary.reasons),
         "refusal": summary.refusal,

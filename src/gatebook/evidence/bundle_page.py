@@ -15,6 +15,7 @@ from gatebook.evidence.bundle import DISCLOSED, Manifest
 from gatebook.evidence.bundle_story import Story, ToldOperation, ToldSession
 from gatebook.evidence.bundle_timeline import draw_timeline
 from gatebook.evidence.harmless import harmless
+from gatebook.evidence.sessions import HELD
 
 MAX_SESSIONS = 500  # LIMIT: with these bounds a page stays below 64 MiB whatever clients wrote
 MAX_OPERATIONS = 5000
@@ -108,9 +109,10 @@ def _operation(operation: ToldOperation) -> tuple[str, ...]:
     what = f"<code>{_text(operation.text or about.shape or about.verb, MAX_CELL)}</code>"
     if operation.params:
         what += f"<br>with <code>{_text(', '.join(operation.params), MAX_CELL)}</code>"
-    is_refused = about.result == "refuse"
-    decision = f'<span class="no">refuse</span> {_text(about.refusal)}' if is_refused else _text(about.result)
-    came = f"{about.status} {about.sqlstate}".strip() or ("not run" if is_refused else "none yet")
+    is_refused, is_held = about.result == "refuse", about.result == HELD
+    decided = _text(about.decided)
+    decision = f'<span class="no">{decided}</span> {_text(about.refusal)}' if is_refused else decided
+    came = f"{about.status} {about.sqlstate}".strip() or ("not run" if is_refused or is_held else "none yet")
     outcome = _text(came) + (f"<br>{_text(operation.error, MAX_CELL)}" if operation.error else "")
     return (
         str(operation.index),

@@ -76,11 +76,15 @@ def _add(story: Story, operations: dict[str, ToldOperation], index: int, leaf: L
         case "session.start":
             told = ToldSession(summarise_start(leaf), index, _parameters(leaf))
             story.sessions.setdefault(told.summary.id, told)
-        case "operation.intent" | "operation.refused" if session is not None:
+        case "operation.held" | "operation.intent" | "operation.refused" if session is not None:
+            operation = operations.get(name)
+            summary = summarise_operation(leaf, None if operation is None else operation.summary)
+            if operation is None:
+                operation = operations[name] = ToldOperation(summary, index)
+                session.operations.append(operation)
             private = opened(index, leaf)
-            operation = ToldOperation(summarise_operation(leaf), index, _text(private, "text"), _params(private))
-            operations[name] = operation
-            session.operations.append(operation)
+            operation.summary, operation.index = summary, index
+            operation.text, operation.params = _text(private, "text"), _params(private)
         case "operation.outcome" if name in operations:
             summarise_outcome(operations[name].summary, leaf)
             operations[name].error = _error(opened(index, leaf))

@@ -36,6 +36,7 @@ _TITLES = {
     "suspended": "more rows wait",
     "error": "error",
     "notice": "notice",
+    "held": "held",
     "notification": "notification",
     "large": "large message, not shown",
     "unreadable": "the rest of this direction cannot be read",
@@ -56,7 +57,7 @@ def render(item: Item) -> Iterator[str]:
             yield f"    ... {item.count - len(item.rows)} more"
     if item.kind in {"copy in", "copy out"}:
         yield from _block(item.words["data"].removesuffix("\n"))
-    if item.kind in {"error", "notice"}:
+    if item.kind in {"error", "notice", "held"}:
         for name in ("detail", "hint", "where"):
             if name in item.words:
                 yield f"    {name}: {_cut(harmless(item.words[name]))}"
@@ -107,7 +108,7 @@ def _summary(item: Item) -> str:
             parts = f"{item.count}" + ("" if item.kind == "rows" else " bytes")
         case "done":
             parts = words.get("tag") or words.get("value", "")
-        case "error" | "notice":
+        case "error" | "notice" | "held":
             parts = f"{words.get('severity', '')} {words.get('sqlstate', '')}: {words.get('message', '')}"
         case _:
             parts = " ".join(words.values()) if item.kind != "query" else ""

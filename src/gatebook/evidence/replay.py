@@ -23,6 +23,7 @@ SHOWN_NAMES = 10_000  # LIMIT: prepared statements and portals remembered, as in
 
 _SYNC = frozenset({"sync", "query", "function"})
 _DIAGNOSTICS = {"S": "severity", "C": "sqlstate", "M": "message", "D": "detail", "H": "hint", "W": "where"}
+_GATE = "gatebook"  # routine of what the gate itself says; a database that forges it deceives only who reads this alone
 _ANSWERS = {"1": "parse", "2": "bind", "3": "close"}
 
 
@@ -43,9 +44,10 @@ class Item:
     """A point of the timeline. `kind` names it; `words` are its parts by name; rows are of `columns`.
 
     Kinds from the client: `start`, `query`, `prepare`, `execute`, `function`, `copy in`, `copy failed`, `end`. To it:
-    `rows`, `copy out`, `done`, `suspended`, `error`, `notice`, `notification`. Both: `large`, `unreadable`. `offset`
-    counts the bytes recorded before the message that completed it. `found` are the rows, or pieces of a COPY, that hold
-    what is looked for, with their number from 1.
+    `rows`, `copy out`, `done`, `suspended`, `error`, `notice`, `held` (the gate's own notice that what was asked waits
+    for a person), `notification`. Both: `large`, `unreadable`. `offset` counts the bytes recorded before the message
+    that completed it. `found` are the rows, or pieces of a COPY, that hold what is looked for, with their number
+    from 1.
     """
 
     at: datetime
@@ -295,13 +297,16 @@ class _Session:
 
     def _diagnose(self, kind: str, fields: Fields, at: datetime) -> Iterator[Item]:
         words: dict[str, str] = {}
+        routine = ""
         while (letter := fields.take(1)) not in {b"", b"\0"}:
             name = _DIAGNOSTICS.get(text_of(letter))
             value = fields.string()
             if name is not None:
                 words[name] = value
+            elif letter == b"R":
+                routine = value
         if kind == "N":
-            yield Item(at, TO_CLIENT, "notice", words)
+            yield Item(at, TO_CLIENT, "held" if routine == _GATE else "notice", words)
             return
         yield from self._flush(at)
         self._copy_in = None

@@ -9,6 +9,8 @@ from datetime import datetime
 
 from gatebook.evidence.entry import Leaf, Value, parse_time
 
+HELD = "held"
+
 
 @dataclass(slots=True)
 class SessionSummary:
@@ -33,7 +35,8 @@ class SessionSummary:
 class OperationSummary:
     """An operation at a glance. `number` counts within its session; `status` is empty until it has an outcome.
 
-    `offset` counts the bytes of the session's recording before the message that it came in.
+    `result` is `held` until a decision follows; `held_at` says since when it waited for a person, if it did. `offset`
+    counts the bytes of the session's recording before the message that it came in.
     """
 
     id: str
@@ -54,6 +57,14 @@ class OperationSummary:
     duration_us: int = 0
     executions: int = 0
     offset: int = 0
+    held_at: datetime | None = None
+
+    @property
+    def decided(self) -> str:
+        """The result, and how long a person was waited for."""
+        if self.held_at is None or self.result == HELD:
+            return self.result
+        return f"{self.result}, held {(self.at - self.held_at).total_seconds():.0f} s"
 
 
 def summarise_start(leaf: Leaf) -> SessionSummary:
@@ -82,15 +93,20 @@ def summarise_end(session: SessionSummary, leaf: Leaf) -> None:
     session.counts = {name: _number(counts, name) for name in counts}
 
 
-def summarise_operation(leaf: Leaf) -> OperationSummary:
-    """Return the operation of an `operation.intent` or `operation.refused`. EntryFault if its time has not its form."""
+def summarise_operation(leaf: Leaf, before: OperationSummary | None = None) -> OperationSummary:
+    """Return the operation of an `operation.held`, `operation.intent` or `operation.refused`.
+
+    `before` is what was told of it before: when it was held. EntryFault if its time has not its form.
+    """
+    at = parse_time(_text(leaf, "time"))
+    is_held = leaf.get("event") == "operation.held"
     action, decision = _object(leaf, "action"), _object(leaf, "decision")
     operation = _text(leaf, "operation")
     digits = operation.rpartition(".")[2][:16]
     return OperationSummary(
         id=operation,
         number=int(digits) if digits.isascii() and digits.isdigit() else 0,
-        at=parse_time(_text(leaf, "time")),
+        at=at,
         via=_text(leaf, "via"),
         verb=_text(action, "verb"),
         shape=_text(action, "shape"),
@@ -99,11 +115,12 @@ def summarise_operation(leaf: Leaf) -> OperationSummary:
             for pair in _list(action, "accesses")
             if isinstance(pair, list) and len(pair) == 2
         ],
-        result="refuse" if leaf.get("event") == "operation.refused" else _text(decision, "result"),
+        result=HELD if is_held else "refuse" if leaf.get("event") == "operation.refused" else _text(decision, "result"),
         policies=[str(one) for one in _list(decision, "policies")],
         reasons=[str(one) for one in _list(decision, "reasons")],
         refusal=_text(_object(leaf, "refusal"), "code"),
         offset=_number(_object(leaf, "recording"), "offset"),
+        held_at=at if is_held else None if before is None else before.held_at,
     )
 
 

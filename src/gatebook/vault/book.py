@@ -124,8 +124,9 @@ class Book:
     ) -> None:
         name = str(leaf.get("operation"))
         match leaf["event"]:
-            case "operation.intent" | "operation.refused":
-                operations[name] = Operation(summarise_operation(leaf))
+            case "operation.held" | "operation.intent" | "operation.refused":
+                before = operations[name].summary if name in operations else None
+                operations[name] = Operation(summarise_operation(leaf, before))
                 operations[name].private = self._open(leaf, record, parts)
             case "operation.outcome" if name in operations:
                 summarise_outcome(operations[name].summary, leaf)

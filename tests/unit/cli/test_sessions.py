@@ -12,9 +12,12 @@ from support.evidence import (
     SESSION,
     chunk,
     chunk_leaf,
+    end,
     frame,
+    held,
     intent,
     message,
+    moment,
     outcome,
     recording_header,
     seal_private,
@@ -149,6 +152,23 @@ def test_shows_a_session_without_literals(book: Installation) -> None:
     assert lines[-1].split() == ["2", "12:00:00", "refuse", "policy.denied", "0", "0.0", "policy.denied"]
     assert "secret" not in told.out
     assert [entry["event"] for entry in book.entries()] == ["person.added"]
+
+
+def test_shows_what_is_held_what_was_and_what_was_given_up(gate: Installation) -> None:
+    later = {"time": moment(90), "decision": {"result": "allow"}}
+    put_journal(gate.settings.journal_path, [STARTED, held(1, 1), intent(1, 2, **later), held(2, 3)])
+    lines = gate.run("sessions", "show", SESSION).out.splitlines()
+    assert lines[-2].split()[:7] == ["1", "12:01:30", "allow,", "held", "90", "s", "none"]
+    assert lines[-1].split()[:4] == ["2", "12:00:00", "held", "waits"]
+    first, second = gate.run("sessions", "show", SESSION, "--json").json["operations"]
+    assert (first["decision"], first["held"]) == ("allow", "2026-01-01T12:00:00.000000Z")
+    assert (second["decision"], second["held"]) == ("held", "2026-01-01T12:00:00.000000Z")
+
+
+def test_shows_that_a_hold_was_given_up(gate: Installation) -> None:
+    put_journal(gate.settings.journal_path, [STARTED, held(1, 1), end(2)])
+    lines = gate.run("sessions", "show", SESSION).out.splitlines()
+    assert lines[-1].split()[:5] == ["1", "12:00:00", "held", "given", "up"]
 
 
 def test_shows_texts_and_enters_that_somebody_looked(book: Installation) -> None:

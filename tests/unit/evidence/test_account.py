@@ -11,6 +11,7 @@ from support.evidence import (
     canonical,
     chunk_leaf,
     end,
+    held,
     intent,
     leaf,
     moment,
@@ -87,6 +88,12 @@ def test_counts_everything_of_a_whole_run() -> None:
     }
     assert (found(made), made.is_running, made.first, made.last) == ([], False, NOW, NOW)
     assert list(made.failures) == [(NOW, "the disk", "refused")]
+
+
+def test_what_is_held_is_counted_and_no_gap() -> None:
+    made = account(GATE_START, start(), held(1, 1), intent(1, 2), outcome(1, 3), held(2, 4), end(5), sealed_leaf([], 0))
+    assert (told(made)["operations held"], told(made)["operations intended"]) == (2, 1)
+    assert [name for name, _ in found(made)] == ["run_without_stop"]
 
 
 def test_what_is_open_in_a_gate_that_lives_is_no_gap() -> None:

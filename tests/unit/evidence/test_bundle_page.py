@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from support.evidence import SESSION, end, intent, leaf, outcome, session_leaf
+from support.evidence import SESSION, end, held, intent, leaf, outcome, refused, session_leaf
 
 from gatebook.evidence import bundle_page
 from gatebook.evidence.bundle import Manifest
@@ -101,6 +101,14 @@ def test_tells_who_what_decision_and_outcome() -> None:
         assert words in told, words
     for words in ("1.5", "2026-01-01 12:00:00.000", "7 attempts", "client closed", "not sealed yet 2 of gate"):
         assert words in told, words
+
+
+def test_tells_that_an_operation_was_held() -> None:
+    leaves = [session_leaf("session.start", 0, parameters={}), held(1, 1), refused(1, 2), held(2, 3)]
+    told = tell(enumerate(map(decode_leaf, leaves)), lambda *_: {})
+    words = " ".join(re.sub(r"<[^>]+>", " ", render_page(MANIFEST, told).decode()).split())
+    assert "refuse, held 0 s not run" in words
+    assert "held not run" in words
 
 
 def test_shows_statements_and_errors_only_where_they_are_disclosed() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.evidence import end, intent, leaf, outcome, session_leaf
+from support.evidence import end, held, intent, leaf, outcome, session_leaf
 
 from gatebook.evidence.bundle_story import tell
 from gatebook.evidence.entry import Leaf, decode_leaf
@@ -32,6 +32,15 @@ def test_tells_sessions_with_statements_parameters_and_errors() -> None:
     assert (first.error, first.summary.status) == ("it failed", "done")
     assert (second.text, second.summary.status) == ("{'bytes': 9, 'sha256': 'sha256:ab'}", "")
     assert (told.operations, session.summary.cause) == (2, "client closed")
+
+
+def test_an_operation_that_was_held_is_told_once() -> None:
+    (session,) = story(START, held(1, 1), intent(1, 2), outcome(1, 3), held(2, 4), end(5)).sessions.values()
+    assert [(one.index, one.summary.number, one.summary.status) for one in session.operations] == [
+        (12, 1, "done"),
+        (14, 2, ""),
+    ]
+    assert [one.summary.result for one in session.operations] == ["", "held"]
 
 
 def test_tells_logins_and_counts_the_rest() -> None:

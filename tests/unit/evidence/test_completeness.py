@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from support.evidence import SESSION, end, intent, leaf, outcome, session_leaf, start
+from support.evidence import SESSION, end, held, intent, leaf, outcome, refused, session_leaf, start
 
 from gatebook.evidence.completeness import Completeness, Finding
 from gatebook.evidence.entry import decode_leaf
@@ -25,10 +25,28 @@ def test_finds_nothing_in_a_whole_session() -> None:
 
 
 def test_takes_a_refused_operation_without_outcome() -> None:
-    refused = session_leaf(
-        "operation.refused", 1, operation=f"{SESSION}.1", via="query", statement={}, recording={}, refusal={}
-    )
-    assert findings(start(), refused, end(2)) == []
+    assert findings(start(), refused(1, 1), end(2)) == []
+
+
+@pytest.mark.parametrize(
+    "leaves",
+    [
+        [held(1, 1), intent(1, 2), outcome(1, 3), end(4)],
+        [held(1, 1), refused(1, 2), held(2, 3), refused(2, 4), end(5)],
+        [held(1, 1), held(2, 2), intent(1, 3), intent(2, 4), outcome(1, 5), outcome(2, 6), end(7)],
+        [held(1, 1), held(2, 2), refused(1, 3), held(2, 4), refused(2, 5), end(6)],
+        [held(1, 1), end(2)],
+        [intent(1, 1), held(2, 2), outcome(1, 3), end(4)],
+    ],
+    ids=["allowed", "refused", "of two statements", "refused as a whole", "given up", "behind one that runs"],
+)
+def test_takes_what_was_held_and_then_decided_or_given_up(leaves: list[bytes]) -> None:
+    assert findings(start(), *leaves) == []
+
+
+def test_what_is_held_when_its_gateway_is_lost_is_given_up() -> None:
+    found = findings(start(), intent(1, 1), held(2, 2), lost(f"{SESSION}.1", last_seq=2))
+    assert [finding.name for finding in found if not finding.accounted] == []
 
 
 def test_takes_a_portal_executed_again() -> None:
@@ -42,6 +60,26 @@ def test_takes_a_portal_executed_again() -> None:
         ([start(1), end(2)], "seq_missing", "seq 0 to 0 are missing"),
         ([start(), start(), end(1)], "seq_twice", "seq 0 is there twice or out of order"),
         ([start(), intent(1, 1), end(2)], "intent_without_outcome", "operations without outcome: 1"),
+        (
+            [start(), held(1, 1), intent(2, 2), outcome(2, 3), end(4)],
+            "held_passed_over",
+            "operation 1 was held and has no decision",
+        ),
+        (
+            [start(), held(1, 1), held(1, 2), end(3)],
+            "held_twice",
+            "operation 1 is held twice, or was decided before",
+        ),
+        (
+            [start(), refused(1, 1), held(1, 2), end(3)],
+            "held_twice",
+            "operation 1 is held twice, or was decided before",
+        ),
+        (
+            [start(), held(1, 1), outcome(1, 2), end(3)],
+            "outcome_without_intent",
+            "operation 1 has an outcome without an intent",
+        ),
         ([start(), outcome(1, 1), end(2)], "outcome_without_intent", "operation 1 has an outcome without an intent"),
         (
             [start(), intent(1, 1), outcome(1, 2), outcome(1, 3), end(4)],

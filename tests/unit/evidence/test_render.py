@@ -78,6 +78,7 @@ def test_shows_an_error_with_its_detail() -> None:
         (Item(NOW, ">", "start", {"user": "u"}), "12:00:00.000000 > connects: user=u"),
         (Item(NOW, ">", "end"), "12:00:00.000000 > says goodbye"),
         (Item(NOW, "<", "copy out", {"data": "a\nb\n"}, count=4), "12:00:00.000000 < copies out: 4 bytes"),
+        (Item(NOW, "<", "held", {"severity": "NOTICE", "message": "m"}), "12:00:00.000000 < held: NOTICE : m"),
         (Item(NOW, "<", "large", {"bytes": "7"}), "12:00:00.000000 < large message, not shown: 7"),
     ],
 )

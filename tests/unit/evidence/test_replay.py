@@ -166,6 +166,13 @@ def test_tells_everything_else_by_name() -> None:
     ) == ["start", "function", "end", "done", "notice", "notification", "suspended", "done"]
 
 
+def test_tells_the_gate_s_notice_of_a_hold_from_one_of_the_database() -> None:
+    notice = b"SNOTICE\0Mwaits\0R%s\0\0"
+    (held, other) = replay([gateway(message("N", notice % b"gatebook"), message("N", notice % b"exec_stmt"))])
+    assert (held.kind, held.words) == ("held", {"severity": "NOTICE", "message": "waits"})
+    assert other.kind == "notice"
+
+
 def test_forgets_a_description_when_the_name_is_prepared_anew() -> None:
     timeline = list(
         replay(

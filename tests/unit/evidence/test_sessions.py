@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.evidence import NOW, SESSION, intent, leaf, outcome, session_leaf, start
+from support.evidence import NOW, SESSION, held, intent, leaf, moment, outcome, refused, session_leaf, start
 
 from gatebook.evidence import sessions
 from gatebook.evidence.entry import EntryFault, decode_leaf
@@ -43,6 +43,17 @@ def test_tells_an_operation_and_its_executions() -> None:
     for _ in range(2):
         sessions.summarise_outcome(operation, decode_leaf(outcome(12, 2, effect=effect)))
     assert (operation.status, operation.rows, operation.duration_us, operation.executions) == ("done", 10, 20, 2)
+
+
+def test_tells_that_an_operation_is_held_and_how_long_it_was() -> None:
+    waits = sessions.summarise_operation(decode_leaf(held(3, 1, decision={"result": "hold"})))
+    assert (waits.result, waits.decided, waits.held_at) == ("held", "held", NOW)
+    later = {"time": moment(90.4)}
+    allowed = sessions.summarise_operation(decode_leaf(intent(3, 2, decision={"result": "allow"}, **later)), waits)
+    assert (allowed.result, allowed.decided, allowed.held_at) == ("allow", "allow, held 90 s", NOW)
+    no = sessions.summarise_operation(decode_leaf(refused(3, 2, **later)), waits)
+    assert (no.result, no.decided) == ("refuse", "refuse, held 90 s")
+    assert sessions.summarise_operation(decode_leaf(refused(4, 3))).decided == "refuse"
 
 
 def test_takes_leaves_that_say_nothing() -> None:

@@ -83,6 +83,28 @@ fn a_ticket_is_answered_once_and_by_its_own_kind() {
 }
 
 #[test]
+fn a_held_ticket_stays_open_until_it_is_answered_or_resumed() {
+    let (desk, mailbox) = desk();
+    let hold = || {
+        Answer::Held(Box::new(gatebook_wire::Held {
+            verdict: Arc::new(gatebook_wire::Verdict::unread()),
+            notice: gatebook_wire::Refusal::default(),
+            wait_us: 1,
+        }))
+    };
+    let ticket = ask(&desk, &mailbox, 7, "a");
+    assert!(!desk.answer(ticket, Answer::Resume));
+    assert!(desk.answer(ticket, hold()));
+    assert!(!desk.answer(ticket, hold()));
+    assert_eq!(desk.counts().2, 1);
+    assert!(desk.answer(ticket, Answer::Resume));
+    assert_eq!(desk.counts().2, 0);
+    assert!(matches!(letter(&mailbox), Some(Letter::Answered(7, Answer::Held(_)))));
+    assert!(matches!(letter(&mailbox), Some(Letter::Answered(7, Answer::Resume))));
+    assert!(letter(&mailbox).is_none());
+}
+
+#[test]
 fn python_hears_of_a_forgotten_ticket_only_if_it_has_it() {
     let (desk, mailbox) = desk();
     let unparsed = ask(&desk, &mailbox, 1, "a");

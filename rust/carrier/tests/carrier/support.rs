@@ -13,7 +13,7 @@ use gatebook_carrier::{Carrier, Item, ListenSpec, Options, Parsed, ServerTls};
 use gatebook_wire::proof::{Authorized, Cleared, Housekeeping, MaskPlan, Stage};
 use gatebook_wire::{
     Admission, Answer, Ask, Cause, Command, Conversation, Dial, Durability, Ended, Errand, Event,
-    Moment, Out, Question, TlsDemand, Verdict,
+    Held, Moment, Out, Question, Refusal, TlsDemand, Verdict,
 };
 
 #[path = "../../../wire/examples/support/admission.rs"]
@@ -31,7 +31,7 @@ pub struct Seen {
 
 /// `S` starts TLS, `H` asks to come in; then bytes are relayed, each piece with an entry. A
 /// piece that begins with `?` is a question, `#` has to reach the disk, `!` panics, `*` signals
-/// the session named behind it.
+/// the session named behind it. A question that is held is given up where its session is signalled.
 pub struct Relay {
     seen: Arc<Seen>,
     stage: Stage,
@@ -49,6 +49,7 @@ pub struct Relay {
 enum State {
     Start,
     Waiting,
+    Held,
     Relaying,
 }
 
@@ -105,6 +106,25 @@ impl Relay {
         out.commands.push(Command::Ask(self.asked, ask));
     }
 
+    fn question(&mut self, out: &mut Out) {
+        self.state = State::Waiting;
+        let question = Question {
+            session: self.session.clone(),
+            principal: self.session.clone(),
+            text: self.held.clone(),
+            ..Question::default()
+        };
+        self.ask(Ask::Question(Box::new(question)), out);
+    }
+
+    fn signalled(&mut self, out: &mut Out) {
+        Self::say(out, "signal");
+        if self.state == State::Held {
+            out.commands.push(Command::Forget(self.asked));
+            self.state = State::Relaying;
+        }
+    }
+
     fn client(&mut self, bytes: &[u8], at: Moment, out: &mut Out) {
         match (self.state, bytes.first()) {
             (State::Start, Some(b'S')) => {
@@ -116,15 +136,8 @@ impl Relay {
                 self.ask(Ask::Hello(Box::default()), out);
             }
             (State::Relaying, Some(b'?')) => {
-                self.state = State::Waiting;
                 self.held = bytes.to_vec();
-                let question = Question {
-                    session: self.session.clone(),
-                    principal: self.session.clone(),
-                    text: bytes.to_vec(),
-                    ..Question::default()
-                };
-                self.ask(Ask::Question(Box::new(question)), out);
+                self.question(out);
             }
             (_, Some(b'!')) => panic!("on purpose"),
             (State::Relaying, Some(b'*')) => {
@@ -158,7 +171,12 @@ impl Relay {
                 let held = std::mem::take(&mut self.held);
                 self.forward(&held, at, out);
             }
-            _ => {
+            Answer::Held(held) => {
+                self.state = State::Held;
+                Self::say(out, &held.notice.message);
+            }
+            Answer::Resume => self.question(out),
+            Answer::Refused(_) | Answer::Noted | Answer::Silence => {
                 self.end(Cause::of("silence"), out);
             }
         }
@@ -204,7 +222,7 @@ impl Conversation for Relay {
                 self.seen.ticks.fetch_add(1, Ordering::Relaxed);
             }
             Event::End(cause) => self.end(cause, out),
-            Event::Signal => Self::say(out, "signal"),
+            Event::Signal => self.signalled(out),
         }
     }
 
@@ -338,6 +356,20 @@ impl Gate {
         panic!("the desk heard nothing");
     }
 
+    pub fn question(&self) -> u64 {
+        self.next(|item| match item {
+            Item::Question(ticket, ..) => Some(ticket),
+            _ => None,
+        })
+    }
+
+    pub fn forgotten(&self) -> u64 {
+        self.next(|item| match item {
+            Item::Forgotten(ticket) => Some(ticket),
+            _ => None,
+        })
+    }
+
     pub fn hello(&self) -> u64 {
         self.next(|item| match item {
             Item::Hello(ticket, _) => Some(ticket),
@@ -380,14 +412,15 @@ pub fn admission(session: &str, port: u16, tls: Option<TlsDemand>) -> Admission 
 
 /// A verdict that allows.
 pub fn allowed() -> Answer {
-    Answer::Verdict(Arc::new(Verdict {
-        operations: Vec::new(),
-        refusal: None,
-        cache: gatebook_wire::CacheScope::None,
-        ttl_us: 0,
-        mask: MaskPlan::empty(),
-        blots: Vec::new(),
-        salt: String::new(),
+    Answer::Verdict(Arc::new(Verdict::unread()))
+}
+
+/// A hold for so long, of which the client is told `wait`.
+pub fn held(wait: Duration) -> Answer {
+    Answer::Held(Box::new(Held {
+        verdict: Arc::new(Verdict::unread()),
+        notice: Refusal { message: "wait".to_owned(), ..Refusal::default() },
+        wait_us: u64::try_from(wait.as_micros()).unwrap(),
     }))
 }
 

@@ -89,6 +89,7 @@ impl Session {
 
     /// Gives up the question that is open, and what came for one that nobody looked at.
     pub(super) fn forget_question(&mut self, out: &mut Out) {
+        self.asked_again = 0;
         let open = self.waiting.take().or(match self.answered.take() {
             Some(Came::Held(waiting, _)) => Some(waiting),
             Some(Came::Verdict(..) | Came::Cancelled) | None => None,
