@@ -87,7 +87,7 @@ def print_request(request: Request) -> None:
             "request": f"{request.id}, {request.state.value}" + (f": {request.why}" if request.why else ""),
             "who asks": str(principal.subject),
             "on behalf of": str(principal.owner) if principal.owner else "nobody",
-            "through": ", ".join(map(str, principal.chain)),
+            "through": ", ".join(str(actor) for actor in principal.chain if actor != principal.subject),
             "target": f"{request.target}/{request.database} as {request.role}",
             "does": ", ".join(cast("list[str]", shown.get("verbs", []))) or f"role for {request.minutes} minutes",
             "approvers": _approvers(request),
