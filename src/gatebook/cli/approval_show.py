@@ -81,9 +81,14 @@ def print_request(request: Request) -> None:
         for name, sql in cast("list[list[Value]]", shown.get("prepared", [])):
             click.echo(f"  prepared {harmless(_text(name))}: {harmless(_text(sql))}")
         click.echo("")
+        preview = cast("Mapping[str, Value]", shown.get("preview", {}))
+        for line in cast("list[str]", preview.get("plan", [])):
+            click.echo(f"  {harmless(line)}")
+        if "none" in preview:
+            click.echo(f"  no preview: {harmless(str(preview['none']))}")
+        click.echo("")
     principal = request.principal
-    print_facts(
-        {
+    facts = {
             "request": f"{request.id}, {request.state.value}" + (f": {request.why}" if request.why else ""),
             "who asks": str(principal.subject),
             "on behalf of": str(principal.owner) if principal.owner else "nobody",
@@ -95,8 +100,8 @@ def print_request(request: Request) -> None:
             "made": show_time(request.made_at),
             "expires": show_time(request.ends_at()),
             "digest": request.digest,
-        }
-    )
+    }
+    print_facts({name: value for name, value in facts.items() if value})
     policies = cast("list[Mapping[str, str]]", shown.get("policies", []))
     if policies:
         click.echo("")

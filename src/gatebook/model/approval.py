@@ -57,6 +57,7 @@ class Kind(StrEnum):
 
     OPERATION = "operation"
     ROLE = "role"
+    BREAK_GLASS = "break_glass"
 
 
 class State(StrEnum):
@@ -70,6 +71,7 @@ class State(StrEnum):
     WITHDRAWN = "withdrawn"
     VOID = "void"
     USED = "used"
+    REVIEWED = "reviewed"
 
 
 class Choice(StrEnum):
@@ -77,6 +79,7 @@ class Choice(StrEnum):
 
     APPROVE = "approve"
     DENY = "deny"
+    REVIEW = "review"
 
 
 OPEN: Final = frozenset({State.PENDING, State.GRANTED})
