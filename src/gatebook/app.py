@@ -30,6 +30,7 @@ from gatebook.model.target import Target
 from gatebook.native.carrier import Carrier
 from gatebook.serve import export_run
 from gatebook.serve import witness as witness_port
+from gatebook.serve.approvals import Approvals
 from gatebook.serve.bearer import bearer_words
 from gatebook.serve.exports import ExportProcess
 from gatebook.serve.fetch import fetch_keys
@@ -159,7 +160,16 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         record_queue_bytes=settings.evidence.queue_bytes,
     )
     plan = make_plan(settings)
-    gateway = Gateway(carrier, parts.journal.native, rules, tokens=parts.tokens, key=parts.key, plan=plan)
+    approvals = Approvals(
+        partial(open_store, settings.store_path),
+        carrier,
+        parts.journal.append,
+        gate=settings.gate.name,
+        settings=settings.approval,
+    )
+    gateway = Gateway(
+        carrier, parts.journal.native, rules, tokens=parts.tokens, key=parts.key, plan=plan, approvals=approvals
+    )
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

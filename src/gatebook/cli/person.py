@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ from gatebook.cli.person_key import command as key_command
 from gatebook.evidence import builders
 from gatebook.evidence.entry import Leaf
 from gatebook.identity.api_key import local_issuer
-from gatebook.model.credential import Person
+from gatebook.model.credential import Membership, Person
 from gatebook.model.principal import Subject
 from gatebook.store.base import StoreFault
 
@@ -30,15 +31,25 @@ command.add_command(key_command)
 @command.command("add")
 @click.argument("name", type=NAME)
 @click.option("--admin", is_flag=True, help="The person administers this gate.")
+@click.option("--group", "groups", multiple=True, help="A group of approvers that the person is in. Repeatable.")
+@click.option("--same-as", type=NAME, help="Another name of the same human being, who then counts once.")
 @config_option
 @json_option
-def add(name: str, config: Path, *, admin: bool, as_json: bool) -> None:
+def add(name: str, config: Path, *, admin: bool, groups: tuple[str, ...], same_as: str | None, as_json: bool) -> None:
     """Make a person known to this gate."""
     settings = load(config)
-    person = Person(Subject(local_issuer(settings.gate.name), name), admin=admin, created_at=now())
+    moment = now()
+    subject = Subject(local_issuer(settings.gate.name), name)
+    members = tuple(Membership(group, moment) for group in sorted(set(groups)))
+    person = Person(subject, admin=admin, created_at=moment, groups=members)
     with opened_store(settings) as store, opened_journal(settings) as journal:
         if store.find_person(person.subject) is not None:
             raise StoreFault(f"person `{name}` is there already")
+        if same_as is not None:
+            other = store.find_person(Subject(subject.issuer, same_as))
+            if other is None:
+                raise StoreFault(f"no person `{same_as}`", "list them with `gatebook person list`")
+            person = replace(person, human=other.human or str(other.subject))
         journal.append(builders.person_added(stamp(), person, by=operator()))
         store.add_person(person)
     if as_json:
@@ -61,12 +72,41 @@ def list_people(config: Path, *, as_json: bool) -> None:
         (
             person.subject.subject,
             "admin" if person.admin else "",
+            ", ".join(membership.group for membership in person.groups),
             show_time(person.created_at),
             show_time(person.disabled_at),
         )
         for person in people
     ]
-    print_table(("name", "duty", "since", "disabled"), rows)
+    print_table(("name", "duty", "groups", "since", "disabled"), rows)
+
+
+@command.command("groups")
+@click.argument("name", type=NAME)
+@click.option("--add", "added", multiple=True, help="A group that the person is in from now on. Repeatable.")
+@click.option("--remove", "removed", multiple=True, help="A group that the person is not in any more. Repeatable.")
+@config_option
+@json_option
+def groups_of(name: str, config: Path, *, added: tuple[str, ...], removed: tuple[str, ...], as_json: bool) -> None:
+    """Show the groups of approvers that a person is in, or change them.
+
+    Who comes into a group does not vote on what was asked before; who leaves it, does not count any more.
+    """
+    settings = load(config)
+    subject = Subject(local_issuer(settings.gate.name), name)
+    with opened_store(settings) as store:
+        person = store.find_person(subject)
+        if person is None:
+            raise StoreFault(f"no person `{name}`", "list them with `gatebook person list`")
+        if added or removed:
+            wanted = {membership.group for membership in person.groups} | set(added)
+            with opened_journal(settings) as journal:
+                journal.append(builders.person_groups(stamp(), subject, wanted - set(removed), by=operator()))
+                person = store.set_groups(subject, wanted - set(removed), now())
+    if as_json:
+        print_json(_object(person))
+    else:
+        print_table(("group", "since"), [(held.group, show_time(held.since)) for held in person.groups])
 
 
 @command.command("disable")
@@ -95,4 +135,6 @@ def _object(person: Person) -> Leaf:
         "admin": person.admin,
         "created": json_time(person.created_at),
         "disabled": json_time(person.disabled_at),
+        "groups": [membership.group for membership in person.groups],
+        "human": person.human,
     }

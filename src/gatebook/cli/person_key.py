@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from gatebook.cli.common import config_option, json_option, load, opened_store, operator, stamp
+from gatebook.cli.common import config_option, json_option, load, now, opened_store, operator, stamp
 from gatebook.cli.custody import opened_desk, person_of, read_desk
 from gatebook.cli.names import NAME
 from gatebook.cli.output import print_json, print_table, say
 from gatebook.evidence import builders
+from gatebook.model.credential import SigningKey
 from gatebook.model.errors import OperatorFault, quoted
 from gatebook.store.base import StoreFault
 
@@ -40,6 +41,7 @@ def add(name: str, file: Path, config: Path) -> None:
         if desk.custody.find_key(key.fingerprint) is not None:
             raise OperatorFault("the key is somebody's already", "see `gatebook person key list`")
         desk.journal.append(builders.person_key(stamp(), person=person, key=key, removed=False, by=operator()))
+        store.add_signing_key(SigningKey(key.fingerprint, key.kind, key.text, person, now()))
     say(f"{key.fingerprint} ({key.kind}) is a key of {name} from now on")
 
 
@@ -61,12 +63,13 @@ def list_keys(config: Path, *, as_json: bool) -> None:
 def remove(fingerprint: str, config: Path) -> None:
     """Take a key from its person: it signs nothing from now on. What it signed before stays good."""
     settings = load(config)
-    with opened_desk(settings) as desk:
+    with opened_store(settings) as store, opened_desk(settings) as desk:
         found = desk.custody.keys.get(fingerprint)
         if found is None:
             raise OperatorFault(f"no key {quoted(fingerprint)}", "see `gatebook person key list`")
         person, key = found
         desk.journal.append(builders.person_key(stamp(), person=person, key=key, removed=True, by=operator()))
+        store.remove_signing_key(fingerprint, now())
     say(f"{fingerprint} is no key of {person.subject} any more")
 
 

@@ -9,6 +9,7 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
+from gatebook.config.approval import ApprovalSettings
 from gatebook.config.identities import CertificateAuthoritySettings, IssuerSettings
 from gatebook.config.ledger import LedgerSettings, TimestampSettings, WitnessSettings
 from gatebook.config.retention import RetentionClassSettings, RetentionSettings
@@ -44,6 +45,7 @@ _TABLES: tuple[tuple[str, type[Any]], ...] = (
     ("[[ledger.witness]]", WitnessSettings),
     ("[[ledger.timestamp]]", TimestampSettings),
     ("[[export]]", ExportSettings),
+    ("[approval]", ApprovalSettings),
     ("[retention]", RetentionSettings),
     ("[[retention.class]]", RetentionClassSettings),
     ("[index]", IndexSettings),

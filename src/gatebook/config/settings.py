@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatebook.config import values
+from gatebook.config.approval import ApprovalSettings
 from gatebook.config.declaring import NAME, setting
 from gatebook.config.identities import CertificateAuthoritySettings, IssuerSettings
 from gatebook.config.ledger import LedgerSettings
@@ -304,6 +305,7 @@ class Settings:
     evidence: EvidenceSettings = setting(values.table(EvidenceSettings), "")
     ledger: LedgerSettings = setting(values.table(LedgerSettings), "", default=LedgerSettings())
     exports: tuple[ExportSettings, ...] = setting(values.tables(ExportSettings), "", default=())
+    approval: ApprovalSettings = setting(values.table(ApprovalSettings), "", default=ApprovalSettings())
     retention: RetentionSettings = setting(values.table(RetentionSettings), "", default=RetentionSettings())
     index: IndexSettings = setting(values.table(IndexSettings), "", default=IndexSettings())
     policy: PolicySettings = setting(values.table(PolicySettings), "")

@@ -37,12 +37,12 @@ class Stamp:
 
 def gateway_start(stamp: Stamp, *, version: str, policy_hash: str, config_hash: str) -> bytes:
     """Say that the gate takes connections from now on."""
-    return _leaf(stamp, "gateway.start", {"version": version, "policy": policy_hash, "config": config_hash})
+    return leaf_of(stamp, "gateway.start", {"version": version, "policy": policy_hash, "config": config_hash})
 
 
 def gateway_stop(stamp: Stamp, *, cause: str, sessions: int) -> bytes:
     """Say that the gate stops; `sessions` were alive when it was told to."""
-    return _leaf(stamp, "gateway.stop", {"cause": cause, "sessions": sessions})
+    return leaf_of(stamp, "gateway.stop", {"cause": cause, "sessions": sessions})
 
 
 def gateway_reload(stamp: Stamp, *, changed: Sequence[str], refused: str = "", hint: str = "") -> bytes:
@@ -51,23 +51,23 @@ def gateway_reload(stamp: Stamp, *, changed: Sequence[str], refused: str = "", h
     for name, words in (("reason", refused), ("hint", hint)):
         if refused and words:
             members[name] = words[:MAX_REASON]
-    return _leaf(stamp, "gateway.reload", members)
+    return leaf_of(stamp, "gateway.reload", members)
 
 
 def notary_start(stamp: Stamp, *, version: str, origin: str, key: str, size: int) -> bytes:
     """Say that the notary seals from now on: its verifier key, and how many entries it has sealed."""
-    return _leaf(stamp, "notary.start", {"version": version, "origin": origin, "key": key, "size": size})
+    return leaf_of(stamp, "notary.start", {"version": version, "origin": origin, "key": key, "size": size})
 
 
 def notary_stop(stamp: Stamp, *, cause: str, size: int) -> bytes:
     """Say that the notary stops; what comes behind this entry, it seals when it starts again."""
-    return _leaf(stamp, "notary.stop", {"cause": cause, "size": size})
+    return leaf_of(stamp, "notary.stop", {"cause": cause, "size": size})
 
 
 def heartbeat(stamp: Stamp, *, sessions: int, entries: int, clock_synchronised: bool) -> bytes:
     """Say that the gate lives and how many entries its journal has."""
     clock = "synchronised" if clock_synchronised else "unknown"
-    return _leaf(stamp, "heartbeat", {"sessions": sessions, "journal": entries, "clock": clock})
+    return leaf_of(stamp, "heartbeat", {"sessions": sessions, "journal": entries, "clock": clock})
 
 
 def authn(
@@ -107,7 +107,7 @@ def authn(
         members["failed"] = answer.failed
         if answer.credential:
             members["credential"] = answer.credential
-    return _leaf(stamp, "authn", members)
+    return leaf_of(stamp, "authn", members)
 
 
 def authn_counted(
@@ -115,7 +115,7 @@ def authn_counted(
 ) -> bytes:
     """Say how many more logins from a source failed than entries tell; `checks` is how many failed each check."""
     members: Leaf = {"source": {"ip": source}, "failures": failures, "checks": dict(checks), "seconds": seconds}
-    return _leaf(stamp, "authn.counted", members)
+    return leaf_of(stamp, "authn.counted", members)
 
 
 def cancel(stamp: Stamp, *, result: str, source: Leaf, session: str = "") -> bytes:
@@ -123,17 +123,17 @@ def cancel(stamp: Stamp, *, result: str, source: Leaf, session: str = "") -> byt
     members: Leaf = {"result": result, "source": source}
     if session:
         members["session"] = session
-    return _leaf(stamp, "cancel", members)
+    return leaf_of(stamp, "cancel", members)
 
 
 def policy_loaded(stamp: Stamp, *, digest: str, files: Iterable[str], previous: str = "") -> bytes:
     """Say that this policy set decides from now on."""
-    return _leaf(stamp, "policy.loaded", _loaded(digest, files, previous))
+    return leaf_of(stamp, "policy.loaded", _loaded(digest, files, previous))
 
 
 def config_loaded(stamp: Stamp, *, digest: str, files: Iterable[str], previous: str = "") -> bytes:
     """Say that this configuration holds from now on."""
-    return _leaf(stamp, "config.loaded", _loaded(digest, files, previous))
+    return leaf_of(stamp, "config.loaded", _loaded(digest, files, previous))
 
 
 def issuer_keys(
@@ -145,37 +145,48 @@ def issuer_keys(
         members[name] = list(ids[:MAX_KEYS])
     if len(keys) > MAX_KEYS:
         members["keys_more"] = len(keys) - MAX_KEYS
-    return _leaf(stamp, "issuer.keys", members)
+    return leaf_of(stamp, "issuer.keys", members)
 
 
 def key_created(stamp: Stamp, key: KeyRecord, *, by: str) -> bytes:
     """Say that an API key was made; `by` is who ran the command, as the operating system knows them."""
-    return _leaf(stamp, "key.created", _key(key, by) | {"groups": list(key.groups)})
+    return leaf_of(stamp, "key.created", _key(key, by) | {"groups": list(key.groups)})
 
 
 def key_revoked(stamp: Stamp, key: KeyRecord, *, by: str) -> bytes:
     """Say that an API key is dead from now on."""
-    return _leaf(stamp, "key.revoked", _key(key, by))
+    return leaf_of(stamp, "key.revoked", _key(key, by))
 
 
 def target_added(stamp: Stamp, *, target: str, by: str, config: str) -> bytes:
     """Say that the configuration has a target more; `config` is the hash of the new file."""
-    return _leaf(stamp, "target.added", {"target": target, "by": by, "config": config})
+    return leaf_of(stamp, "target.added", {"target": target, "by": by, "config": config})
 
 
 def person_added(stamp: Stamp, person: Person, *, by: str) -> bytes:
     """Say that a person is known from now on."""
-    return _leaf(stamp, "person.added", {"person": subject_part(person.subject), "admin": person.admin, "by": by})
+    members: Leaf = {"person": subject_part(person.subject), "admin": person.admin, "by": by}
+    if person.groups:
+        members["groups"] = sorted(membership.group for membership in person.groups)
+    if person.human:
+        members["human"] = person.human
+    return leaf_of(stamp, "person.added", members)
+
+
+def person_groups(stamp: Stamp, subject: Subject, groups: Iterable[str], *, by: str) -> bytes:
+    """Say that a person is in these groups, and no others, from now on."""
+    members: Leaf = {"person": subject_part(subject), "groups": sorted(groups), "by": by}
+    return leaf_of(stamp, "person.groups", members)
 
 
 def person_disabled(stamp: Stamp, subject: Subject, *, by: str) -> bytes:
     """Say that a person, and every key they own, is shut out from now on."""
-    return _leaf(stamp, "person.disabled", {"person": subject_part(subject), "by": by})
+    return leaf_of(stamp, "person.disabled", {"person": subject_part(subject), "by": by})
 
 
 def notary_key(stamp: Stamp, *, old: str, key: str, reason: str, by: str) -> bytes:
     """Say that the notary's verifier key `old` gives way to `key`, why, and who asked for it."""
-    return _leaf(stamp, "notary.key", {"old": old, "key": key, "reason": reason[:MAX_WORDS], "by": by[:MAX_WORDS]})
+    return leaf_of(stamp, "notary.key", {"old": old, "key": key, "reason": reason[:MAX_WORDS], "by": by[:MAX_WORDS]})
 
 
 def checkpoint_stamped(
@@ -183,69 +194,69 @@ def checkpoint_stamped(
 ) -> bytes:
     """Say that an authority stamped the checkpoint of `size` at `stamped` (aware); `digest` is its answer's."""
     words: Leaf = {"authority": authority, "serial": serial[:MAX_WORDS], "sha256": digest}
-    return _leaf(stamp, "checkpoint.stamped", words | {"size": size, "stamped": format_time(stamped)})
+    return leaf_of(stamp, "checkpoint.stamped", words | {"size": size, "stamped": format_time(stamped)})
 
 
 def evidence_viewed(stamp: Stamp, *, by: str, session: str, purpose: str, form: str) -> bytes:
     """Say that somebody looked at private parts or a recording."""
     words: Leaf = {"by": by, "session": session, "purpose": purpose[:MAX_WORDS], "form": form}
-    return _leaf(stamp, "evidence.viewed", words)
+    return leaf_of(stamp, "evidence.viewed", words)
 
 
 def evidence_exported(stamp: Stamp, *, by: str, purpose: str, manifest: str, entries: int, contents: str) -> bytes:
     """Say that a bundle is about to be handed out; `manifest` is the hash of its manifest."""
     words: Leaf = {"by": by, "purpose": purpose[:MAX_WORDS], "manifest": manifest, "contents": contents}
-    return _leaf(stamp, "evidence.exported", words | {"entries": entries})
+    return leaf_of(stamp, "evidence.exported", words | {"entries": entries})
 
 
 def person_key(stamp: Stamp, *, person: Subject, key: PersonKey, removed: bool, by: str) -> bytes:
     """Say that a key is a person's from now on, or no more."""
     members: Leaf = {"person": subject_part(person), "key": key.text, "fingerprint": key.fingerprint, "by": by}
-    return _leaf(stamp, "person.key.removed" if removed else "person.key.added", members)
+    return leaf_of(stamp, "person.key.removed" if removed else "person.key.added", members)
 
 
 def consent_requested(stamp: Stamp, request: Request, *, by: str) -> bytes:
     """Say that people are asked to want something."""
-    return _leaf(stamp, "consent.requested", {"request": request.to_value(), "by": by})
+    return leaf_of(stamp, "consent.requested", {"request": request.to_value(), "by": by})
 
 
 def consent_given(stamp: Stamp, *, request: str, person: Subject, fingerprint: str, signature: bytes, by: str) -> bytes:
     """Say that a person wants what a request says, with their signature, which is without armor."""
     members: Leaf = {"request": request, "person": subject_part(person), "fingerprint": fingerprint, "by": by}
-    return _leaf(stamp, "consent.given", members | {"signature": base64.b64encode(signature).decode()})
+    return leaf_of(stamp, "consent.given", members | {"signature": base64.b64encode(signature).decode()})
 
 
 def hold_placed(stamp: Stamp, *, hold: str, selection: Selection, reason: str, by: str) -> bytes:
     """Say that nothing that a selection takes may be purged from now on."""
     members: Leaf = {"hold": hold, "selection": selection.to_value(), "reason": reason[:MAX_WORDS], "by": by}
-    return _leaf(stamp, "hold.placed", members)
+    return leaf_of(stamp, "hold.placed", members)
 
 
 def hold_released(stamp: Stamp, *, hold: str, request: str, by: str) -> bytes:
     """Say that a hold is over, by a request that two people consented to."""
-    return _leaf(stamp, "hold.released", {"hold": hold, "request": request, "by": by})
+    return leaf_of(stamp, "hold.released", {"hold": hold, "request": request, "by": by})
 
 
 def evidence_purged(stamp: Stamp, *, session: str, request: str, erased: str, retention: str, by: str) -> bytes:
     """Say that a session's contents, or its recording alone, are about to go; `retention` is its class."""
     members: Leaf = {"session": session, "request": request, "erased": erased, "class": retention, "by": by}
-    return _leaf(stamp, "evidence.purged", members)
+    return leaf_of(stamp, "evidence.purged", members)
 
 
 def purge_done(stamp: Stamp, *, request: str, sessions: int, files: int, size: int, by: str) -> bytes:
     """Say that all that a request erases is gone; `size` is bytes."""
     members: Leaf = {"request": request, "sessions": sessions, "files": files, "bytes": size, "by": by}
-    return _leaf(stamp, "purge.done", members)
+    return leaf_of(stamp, "purge.done", members)
 
 
 def journal_removed(stamp: Stamp, removal: Removal) -> bytes:
     """Say that a segment of a journal is about to be removed: its leaves are sealed, its private parts moved."""
-    return _leaf(stamp, "journal.removed", removal.members())
+    return leaf_of(stamp, "journal.removed", removal.members())
 
 
 def keys_rewrapped(stamp: Stamp, *, by: str, key: str, result: str, counts: Leaf) -> bytes:
     """Say that key files of recordings are wrapped under the key of this id; `counts` come with their end."""
-    return _leaf(stamp, "evidence.rewrapped", {"by": by, "key": key, "result": result} | counts)
+    return leaf_of(stamp, "evidence.rewrapped", {"by": by, "key": key, "result": result} | counts)
 
 
 def session_lost(stamp: Stamp, *, session: str, last_seq: int | None, open_operations: Sequence[str]) -> bytes:
@@ -255,7 +266,7 @@ def session_lost(stamp: Stamp, *, session: str, last_seq: int | None, open_opera
         members["open_more"] = len(open_operations) - MAX_LISTED
     if last_seq is not None:
         members["last_seq"] = last_seq
-    return _leaf(stamp, "session.lost", members)
+    return leaf_of(stamp, "session.lost", members)
 
 
 def recording_chunk(
@@ -263,21 +274,22 @@ def recording_chunk(
 ) -> bytes:
     """Say that a chunk of a recording is in the kernel; `stored` and `plain` are bytes."""
     numbers: Leaf = {"index": index, "bytes": stored, "plain": plain, "frames": frames}
-    return _leaf(stamp, "recording.chunk", {"session": session, "sha256": digest} | numbers)
+    return leaf_of(stamp, "recording.chunk", {"session": session, "sha256": digest} | numbers)
 
 
 def recording_sealed(stamp: Stamp, *, session: str, chunks: int, frames: int, plain: int, root: str) -> bytes:
     """Say that a recording is complete."""
     numbers: Leaf = {"chunks": chunks, "frames": frames, "plain": plain}
-    return _leaf(stamp, "recording.sealed", {"session": session, "root": root} | numbers)
+    return leaf_of(stamp, "recording.sealed", {"session": session, "root": root} | numbers)
 
 
 def failure(stamp: Stamp, *, what: str, action: str) -> bytes:
     """Say that something the operator owns failed; `action` is what the gate did about it."""
-    return _leaf(stamp, "failure", {"what": what[:MAX_WORDS], "action": action[:MAX_WORDS]})
+    return leaf_of(stamp, "failure", {"what": what[:MAX_WORDS], "action": action[:MAX_WORDS]})
 
 
-def _leaf(stamp: Stamp, event: str, members: Leaf) -> bytes:
+def leaf_of(stamp: Stamp, event: str, members: Leaf) -> bytes:
+    """Return the bytes of an entry of this kind. EntryFault if the members do not fit into one."""
     common: Leaf = {"event": event, "time": format_time(stamp.now), "v": VERSION, "writer": stamp.writer}
     return encode_leaf(common | members)
 

@@ -83,7 +83,7 @@ class Statement:
     database beside whatever else was found. `context` holds protocol facts for policies (Cedar record
     members: bool, int or str). `cacheable` is the widest scope its meaning allows; `shape` its literal-free text.
     `blots` are byte ranges of password literals in the whole message text. `whole` says that it stands for its message,
-    of which nobody could tell how many statements it holds.
+    of which nobody could tell how many statements it holds; `unseen` that it brings data that follow later.
     """
 
     verb: str
@@ -96,6 +96,7 @@ class Statement:
     shape: str = ""
     blots: tuple[tuple[int, int], ...] = ()
     whole: bool = False
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,18 +17,22 @@ from typing import Final, TypeAlias
 import msgspec
 from cedarpy import AuthzResult, Entities, PolicySet, is_authorized_batch, validate_policies
 
+from gatebook.model.approval import Hold
 from gatebook.model.decision import Decision, Result
 from gatebook.model.ids import PolicyId
 from gatebook.model.operation import Access, ObjectKind, ObjectRef
 from gatebook.model.principal import Principal
 from gatebook.policy.entities import KindOf, actors, object_entities, object_uid, parent_of, principal_entities
+from gatebook.policy.evaluation import Evaluation, with_columns
 from gatebook.policy.faults import PolicyFault, Problem
+from gatebook.policy.obligations import hold_of, join_holds
 from gatebook.policy.schema import SCHEMA
 from gatebook.policy.scope import Reach, reach_of
 from gatebook.policy.source import Policy, parse_policies
 from gatebook.policy.words import needed, refusal_reason
 
 Fact = bool | int | str | datetime
+Policies: TypeAlias = tuple[PolicySet, Mapping[str, PolicyId]]
 _Asked: TypeAlias = tuple[Principal, tuple[Access, ...], tuple[str, ...], frozenset[tuple[str, Fact]]]
 
 # LIMIT: reasons of one policy shown by the validator; it repeats itself once per entity type.
@@ -41,17 +45,6 @@ _DECISIONS: Final = 2048
 _MOMENT: Final = "now"
 # The worst wins: what the client is told when several accesses are denied for different reasons.
 _CODES: Final = ("policy.error", "policy.opaque", "policy.denied", "policy.unknown")
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What came of one access: the policies that determined it, and if it is not permitted, why."""
-
-    access: Access
-    permitted: bool
-    policies: tuple[PolicyId, ...]
-    code: str = ""
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +113,20 @@ class Engine:
         self._set = PolicySet.from_str(_joined(policies))
         self._ids = {f"policy{number}": policy.id for number, policy in enumerate(policies)}
         self._by_id = {policy.id: policy for policy in policies}
+        holds = {policy.id: hold_of(policy.annotations) for policy in policies}
+        self._holds: Mapping[PolicyId, Hold] = {name: hold for name, hold in holds.items() if hold is not None}
+        # What is left once people have consented: the permits, and every forbid that nobody can lift.
+        kept = [policy for policy in policies if not (policy.is_forbid and policy.id in self._holds)]
+        self._lifted: Policies = self._set, self._ids
+        if len(kept) < len(policies):
+            ids = {f"policy{number}": policy.id for number, policy in enumerate(kept)}
+            self._lifted = PolicySet.from_str(_joined(kept)), ids
         self._reaches: tuple[tuple[Policy, Reach], ...] = tuple((policy, reach_of(policy)) for policy in policies)
         self.mentions_columns: Final = any(reach.mentions_columns for _, reach in self._reaches)
+
+    def policy_hash(self, policy: PolicyId) -> str:
+        """Return the SHA-256 of the policy's text."""
+        return "sha256:" + hashlib.sha256(self._by_id[policy].text.encode()).hexdigest()
 
     def message(self, policy: PolicyId) -> str:
         """Return the policy's `@message`, or empty."""
@@ -175,19 +180,32 @@ class Engine:
     ) -> Decision:
         results = self.evaluate(principal, accesses, context, kind_of)
         denied = [result for result in results if not result.permitted]
-        determining = sorted({policy for result in denied or results for policy in result.policies})
+        lifted: tuple[PolicyId, ...] = ()
+        if denied and all(self._can_be_lifted(result) for result in denied):
+            # A forbid that approval lifts: no is the answer unless all else allows.
+            again = self._evaluate(principal, accesses, context, kind_of, self._lifted)
+            if all(result.permitted for result in again):
+                lifted = tuple(policy for result in denied for policy in result.policies)
+                results, denied = again, []
+        determining = sorted({*lifted, *(policy for result in denied or results for policy in result.policies)})
         allowed = bool(results) and not denied
+        hold = join_holds(self._holds[policy] for policy in determining if policy in self._holds) if allowed else None
         code = next((code for code in _CODES if any(result.code == code for result in denied)), "policy.denied")
         reasons = [result.reason for result in denied] or ([] if allowed else ["nothing to judge"])
         return Decision(
-            result=Result.ALLOW if allowed else Result.REFUSE,
+            result=Result.REFUSE if not allowed else Result.HOLD if hold else Result.ALLOW,
             policies=tuple(determining),
             policy_hash=self.hash,
             reasons=tuple(dict.fromkeys(reasons)),
             denied=tuple(result.access for result in denied),
             code="" if allowed else code,
             time_dependent=time_dependent,
+            hold=hold,
         )
+
+    def _can_be_lifted(self, result: Evaluation) -> bool:
+        """Whether only forbids that people can lift stand in the way."""
+        return result.code == "policy.denied" and bool(result.policies) and result.policies_ask(self._holds)
 
     def evaluate(
         self,
@@ -197,9 +215,20 @@ class Engine:
         kind_of: KindOf = lambda _ref: "unknown",
     ) -> list[Evaluation]:
         """Judge each access on its own, then let permitted columns stand for their relation; order as given."""
-        raw = self._raw(principal, accesses, context, kind_of, self._set)
-        results = [self._judge(principal, access, answers) for access, answers in zip(accesses, raw, strict=True)]
-        return _with_columns(results)
+        return self._evaluate(principal, accesses, context, kind_of, (self._set, self._ids))
+
+    def _evaluate(
+        self,
+        principal: Principal,
+        accesses: Sequence[Access],
+        context: Mapping[str, Fact],
+        kind_of: KindOf,
+        policies: Policies,
+    ) -> list[Evaluation]:
+        raw = self._raw(principal, accesses, context, kind_of, policies[0])
+        ids = policies[1]
+        results = [self._judge(principal, access, answers, ids) for access, answers in zip(accesses, raw, strict=True)]
+        return with_columns(results)
 
     def is_time_dependent(self, principal: Principal, accesses: Sequence[Access]) -> bool:
         """Whether a policy that could apply reads what changes from message to message."""
@@ -278,12 +307,14 @@ class Engine:
             self._slices[key] = kept
         return kept
 
-    def _judge(self, principal: Principal, access: Access, answers: Sequence[AuthzResult]) -> Evaluation:
+    def _judge(
+        self, principal: Principal, access: Access, answers: Sequence[AuthzResult], ids: Mapping[str, PolicyId]
+    ) -> Evaluation:
         """One access over all actors: every one must be permitted, and no policy may have failed."""
         refusing = [answer for answer in answers if not answer.allowed]
         errors = [error for answer in answers for error in answer.diagnostics.errors]
         names = {reason for answer in refusing or answers for reason in answer.diagnostics.reasons}
-        policies = tuple(sorted(self._ids[name] for name in names))
+        policies = tuple(sorted(ids[name] for name in names))
         if errors:
             reason = f"a policy could not be evaluated: {' '.join(errors[0].split())[:300]}"
             return Evaluation(access, permitted=False, policies=policies, code="policy.error", reason=reason)
@@ -322,39 +353,6 @@ def _kinds(accesses: Sequence[Access], kind_of: KindOf) -> tuple[str, ...]:
     refs = (access.object for access in accesses)
     relations = (parent_of(ref) if ref.kind is ObjectKind.COLUMN else ref for ref in refs)
     return tuple(kind_of(ref) for ref in relations if ref and ref.kind is ObjectKind.RELATION)
-
-
-def _with_columns(results: list[Evaluation]) -> list[Evaluation]:
-    """Join relations with their columns.
-
-    A relation is permitted if it is itself, or if all columns of it that the statement uses are (a grant on columns)
-    and nothing forbids the relation. A column needs no permit of its own where the relation has one; a forbid on it
-    holds in any case.
-    """
-    columns: dict[tuple[str, ObjectRef], list[Evaluation]] = {}
-    relations = {(result.access.action, result.access.object): result for result in results}
-    for result in results:
-        if result.access.object.kind is ObjectKind.COLUMN and (parent := parent_of(result.access.object)):
-            columns.setdefault((result.access.action, parent), []).append(result)
-    if not columns:
-        return results
-    joined: list[Evaluation] = []
-    for result in results:
-        key = (result.access.action, result.access.object)
-        parent = parent_of(result.access.object) if result.access.object.kind is ObjectKind.COLUMN else None
-        whole = relations.get((result.access.action, parent)) if parent else None
-        if _lacks_permit(result) and all(part.permitted for part in columns.get(key, [])) and key in columns:
-            ids = tuple(sorted({policy for part in columns[key] for policy in part.policies}))
-            joined.append(Evaluation(result.access, permitted=True, policies=ids))
-        elif _lacks_permit(result) and whole is not None and whole.permitted:
-            joined.append(Evaluation(result.access, permitted=True, policies=whole.policies))
-        else:
-            joined.append(result)
-    return joined
-
-
-def _lacks_permit(result: Evaluation) -> bool:
-    return not result.permitted and result.code == "policy.denied" and not result.policies
 
 
 def _closure(principal: Principal) -> frozenset[tuple[str, str]]:

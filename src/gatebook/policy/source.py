@@ -12,7 +12,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final, TypeAlias
 
 from cedarpy import policies_to_json_str
@@ -20,15 +19,13 @@ from cedarpy import policies_to_json_str
 from gatebook.model.errors import quoted
 from gatebook.model.ids import PolicyId
 from gatebook.policy.faults import Problem
+from gatebook.policy.obligations import annotation_problems
 
 # LIMIT: bytes of all policies together; ten times what a large site writes, and a bound for the parser.
 TEXT_BYTES: Final = 4 * 1024 * 1024
 
-_ENFORCED: Final = frozenset({"id", "message", "hint", "record"})
-_LATER: Final = frozenset({"approval", "approvers", "hold", "budget"})
 _TOKEN = re.compile(r'\s+|//[^\n]*|"(?:[^"\\]|\\.)*"|;|[^\s";/]+|.', re.DOTALL)
 _NAMED = re.compile(r"unexpected token `(.+?)`")
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}")
 
 Tree: TypeAlias = "Mapping[str, Tree] | list[Tree] | str | int | bool | None"
 
@@ -62,7 +59,7 @@ def parse_policies(texts: Mapping[str, str]) -> tuple[list[Policy], list[Problem
             if isinstance(found, Problem):
                 problems.append(found)
             else:
-                problems.extend(_annotation_problems(found))
+                problems.extend(annotation_problems(found.file, found.line, found.annotations))
                 policies.append(found)
     seen: dict[str, Policy] = {}
     for policy in policies:
@@ -110,22 +107,3 @@ def _offset(text: str, reason: str) -> int:
     if named and text.count(named.group(1)) == 1:
         return text[: text.index(named.group(1))].count("\n")
     return 0
-
-
-def _annotation_problems(policy: Policy) -> Iterator[Problem]:
-    for name, value in policy.annotations.items():
-        if name in _LATER:
-            reason = f"annotation {quoted('@' + name)} cannot be enforced by this build"
-            yield Problem(policy.file, policy.line, reason, "remove it; a policy that is not enforced must not load")
-        elif name not in _ENFORCED:
-            near = get_close_matches(name, sorted(_ENFORCED | _LATER), 1, 0.5)
-            hint = f"did you mean `@{near[0]}`?" if near else "known are: @" + ", @".join(sorted(_ENFORCED))
-            yield Problem(policy.file, policy.line, f"unknown annotation {quoted('@' + name)}", hint)
-        elif name == "record" and value != "full":
-            reason = f"recording level {quoted(value)} cannot be enforced by this build"
-            yield Problem(policy.file, policy.line, reason, 'only @record("full") is')
-        elif name == "id" and not _ID.fullmatch(value):
-            reason = f"id {quoted(value)} is not a name"
-            yield Problem(policy.file, policy.line, reason, "letters, digits and _ . : / - only, at most 128")
-        elif not value:
-            yield Problem(policy.file, policy.line, f"annotation {quoted('@' + name)} is empty")

@@ -45,6 +45,11 @@ def fresh_evaluation() -> EvaluationId:
     return EvaluationId(f"e_{_sortable()}")
 
 
+def fresh_request() -> str:
+    """Return a new id of a request for approval."""
+    return f"apr_{_sortable()}"
+
+
 def _sortable() -> str:
     """Return 26 characters: 50 bits of milliseconds, so that ids sort by time, then 80 random bits."""
     millis = time.time_ns() // 1_000_000

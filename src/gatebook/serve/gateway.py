@@ -20,7 +20,7 @@ from gatebook import __version__
 from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
 from gatebook.identity.token import looks_like_token, peek
-from gatebook.model.decision import Refused
+from gatebook.model.decision import Refused, Verdict
 from gatebook.model.principal import Principal
 from gatebook.model.secret import Secret
 from gatebook.native.carrier import (
@@ -44,11 +44,13 @@ from gatebook.protocols.postgres.handler import (
     find_place,
     judge,
     receive,
+    render_verdict,
     turn_away,
     turn_back,
     with_head,
 )
 from gatebook.protocols.postgres.refusals import render
+from gatebook.serve.approvals import Approvals, Asked
 from gatebook.serve.aside import LONG_BYTES, Aside
 from gatebook.serve.cancels import Cancels
 from gatebook.serve.catalogues import Catalogues, DatabaseCatalogue
@@ -59,7 +61,9 @@ from gatebook.serve.logins import Logins
 from gatebook.serve.plan import Plan
 from gatebook.serve.tasks import Tasks
 from gatebook.serve.wrapping import Wrapping
-from gatebook.session.gate import Admitted, Circumstances, NotAdmitted, Rules, Session
+from gatebook.session import steps
+from gatebook.session.binding import Matter
+from gatebook.session.gate import Admitted, Circumstances, NotAdmitted, Rules, Session, Waits
 from gatebook.session.steps import HALTED
 from gatebook.vault.clock import is_synchronised
 from gatebook.vault.keystore import KeyStore
@@ -105,9 +109,11 @@ class Gateway:
         tokens: TokenKeys,
         key: KeyStore,
         plan: Plan,
+        approvals: Approvals,
     ) -> None:
         self.carrier = carrier
         self.rules = rules
+        self.approvals = approvals
         self._tokens = tokens
         self._logins = Logins(plan.login_wait_s)
         self._cancels = Cancels(self._logins, self._write, self._stamp, time.monotonic)
@@ -135,6 +141,7 @@ class Gateway:
         self._tasks.start("heartbeat", self._heartbeat())
         self._tasks.start("keys", self._tokens.poll())
         self._tasks.start("count", self._count())
+        self._tasks.start("approvals", self.approvals.run())
         asyncio.get_running_loop().add_reader(self.carrier.desk_fd(), self._drain)
 
     async def stop(self, cause: str) -> None:
@@ -145,6 +152,7 @@ class Gateway:
         loop.remove_reader(self.carrier.desk_fd())
         await self._tasks.stop()
         self._aside.close()
+        self.approvals.close()
         self._wrapping.close()
         for live in list(self._live.values()):
             await live.database.close()
@@ -211,7 +219,7 @@ class Gateway:
                     if item.what not in {"listener", "session"}:
                         self.failed.set()
                 case Forgotten():
-                    pass  # nobody waits: the answer will be ignored
+                    self.approvals.forget(item.ticket)  # nobody waits: any other answer will be ignored
                 case _:
                     assert_never(item)
 
@@ -282,14 +290,28 @@ class Gateway:
             decide = partial(judge, question, live.session, self.rules, circumstances, view)
             size = len(question.text) + sum(len(text) for _, text in question.prepared)
             if size < LONG_BYTES:
-                verdict = decide()
+                judged = decide()
             else:
-                verdict = await self._aside.run(str(live.session.principal.subject), decide)
+                judged = await self._aside.run(str(live.session.principal.subject), decide)
+            if judged.matter is None:
+                self.carrier.answer(question.ticket, render_verdict(judged.verdict, live.session))
+            else:
+                await self._put_to_people(question, live.session, judged.verdict, judged.matter)
         except Exception:  # noqa: BLE001  # the shell's boundary: silence refuses
             _log.exception("a question could not be answered", session=question.session)
             self.carrier.silence(question.ticket)
+
+    async def _put_to_people(self, question: Question, session: Session, verdict: Verdict, matter: Matter) -> None:
+        asked = Asked(question.ticket, session, question.operation, question.transaction != "I", verdict, matter)
+        answer = await self.approvals.answer(asked)
+        settled = steps.approve(verdict, answer)
+        native = render_verdict(settled, session)
+        if not isinstance(answer, Waits):
+            self.carrier.answer(question.ticket, native)
             return
-        self.carrier.answer(question.ticket, verdict)
+        longest_s = self.approvals.wait(asked, answer)
+        if not self.carrier.hold(question.ticket, native, render(answer.notice), int(longest_s * 1000)):
+            self.approvals.forget(question.ticket)
 
     async def _cancel(self, cancel: Cancel) -> None:
         try:

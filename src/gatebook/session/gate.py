@@ -110,6 +110,32 @@ class NotAdmitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """People consented to exactly this, it was counted as used, and that is in the book. Made by whoever wrote it."""
+
+    request: str
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """People are asked; `notice` is what the client is told meanwhile."""
+
+    request: str
+    salt: str
+    notice: Refused
+
+
+@dataclass(frozen=True, slots=True)
+class NoConsent:
+    """Nobody can be asked, or nobody consented."""
+
+    refused: Refused
+    request: str = ""
+    salt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Circumstances:
     """What a decision may read beside who and what. `kind_of` tells the kind of a relation."""
 

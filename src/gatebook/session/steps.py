@@ -6,8 +6,7 @@
 3. admit        may they be here, and as which role                    `admit`
 4. read         what does the message mean                             gatebook.protocols, rust/wire
 5. decide       may they do each thing that it would do                `decide`
-6. approve      does a named person consent                            no policy can ask for it in this build: the
-                annotation is refused when policies are loaded
+6. approve      do named people consent, if a policy asks for it       `approve`, by gatebook.approval
 7. write ahead  the intent is in the journal before a byte leaves      rust/wire `proof.rs`, rust/carrier `journal.rs`
 8. carry        the operation goes to the target, and only then        rust/carrier, `session.rs`
 9. mask         what comes back is cleared for the client              rust/wire `Cleared`
@@ -16,6 +15,9 @@
 
 Deny is what one gets by doing nothing. This is the only place that calls the policy engine's `decide`, and the only
 maker of an `Admitted` and of a `Verdict`.
+
+An operation that is held is asked about again when its wait is over: it is decided anew, and its approval has to fit
+what it is then.
 """
 
 from __future__ import annotations
@@ -23,18 +25,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gatebook.identity import api_key, certificate, token
+from gatebook.model.approval import Hold
 from gatebook.model.decision import Decision, Refused, Result, Verdict
 from gatebook.model.ids import SessionId
 from gatebook.model.operation import Access, CacheScope, ObjectKind, ObjectRef, Operation, Statement
 from gatebook.model.principal import Check, Identified, NotIdentified, Principal
 from gatebook.model.target import Role, Target
 from gatebook.policy.engine import Engine, Explained, Fact
-from gatebook.session.gate import Admitted, Circumstances, Knock, NotAdmitted, Rules, Session
+from gatebook.policy.obligations import join_holds
+from gatebook.session.gate import Admitted, Circumstances, Consent, Knock, NoConsent, NotAdmitted, Rules, Session, Waits
 
 # LIMIT: accesses and policies told to a client; the book has them all.
 TOLD = 20
+AT_BIND = "at bind"  # a statement that is parsed does not run: people are asked when it is bound
 HALTED = "evidence"  # the check that fails where an identity is good, and nothing new may begin
 
+_UNSEEN = Refused(
+    code="approval.unseen",
+    message="people are asked to approve this, and nobody can see the data that would follow",
+    hint="send the rows in statements of their own, or ask for a policy that says so with `unseen`",
+)
 _NOT_GOOD = Refused(
     code="authn.failed",
     message="the gate does not accept this login",
@@ -111,15 +121,53 @@ def decide(session: Session, operation: Operation, rules: Rules, circumstances: 
         if same not in decided:
             decided[same] = _judge(session, operation, statement, rules, circumstances)
         decisions.append(decided[same])
-    refused = next((_refusal(rules, found) for found in decisions if found.result is not Result.ALLOW), None)
+    refused = next((_refusal(rules, found) for found in decisions if found.result is Result.REFUSE), None)
+    held = None if refused else join_holds(found.hold for found in decisions if found.hold is not None)
+    if held is not None and not held.unseen and any(statement.unseen for statement in operation.statements):
+        refused, held = _UNSEEN, None
+    if held is not None and operation.via == "parse":
+        decisions, held = [_later(found) for found in decisions], None
+    is_kept = not (refused or any(found.hold for found in decisions))
     return Verdict(
         evaluation=circumstances.evaluation,
         statements=operation.statements,
         decisions=tuple(decisions),
         refused=refused,
-        cache=CacheScope.NONE if refused else _scope(operation, decisions),
+        cache=_scope(operation, decisions) if is_kept else CacheScope.NONE,
         ttl_s=rules.verdict_ttl_s,
+        held=held,
     )
+
+
+def approve(verdict: Verdict, answer: Consent | NoConsent | Waits) -> Verdict:
+    """Step 6: what becomes of a held message. Nothing of it runs unless people consented to all of it."""
+    assert verdict.held is not None
+    if isinstance(answer, Waits):
+        return _settled(verdict, answer.request, verdict.held, salt=answer.salt, notice=answer.notice)
+    if isinstance(answer, NoConsent):
+        no = replace(verdict, refused=answer.refused)
+        return _settled(no, answer.request, None, salt=answer.salt, result=Result.REFUSE)
+    return _settled(verdict, answer.request, None, salt=answer.salt, result=Result.ALLOW)
+
+
+def _settled(
+    verdict: Verdict,
+    request: str,
+    held: Hold | None,
+    *,
+    salt: str,
+    result: Result | None = None,
+    notice: Refused | None = None,
+) -> Verdict:
+    decisions = tuple(
+        replace(found, result=result or found.result, approval=request) if found.hold else found
+        for found in verdict.decisions
+    )
+    return replace(verdict, decisions=decisions, held=held, salt=salt, notice=notice)
+
+
+def _later(decision: Decision) -> Decision:
+    return replace(decision, result=Result.ALLOW, approval=AT_BIND) if decision.hold else decision
 
 
 def _halt(operation: Operation, rules: Rules, refused: Refused, circumstances: Circumstances) -> Verdict:

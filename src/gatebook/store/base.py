@@ -8,10 +8,12 @@ Methods may be called from one thread at a time.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
-from gatebook.model.credential import KeyRecord, Person
+from gatebook.model.approval import Request, State
+from gatebook.model.credential import KeyRecord, Person, SigningKey
 from gatebook.model.errors import OperatorFault
 from gatebook.model.ids import KeyId
 from gatebook.model.principal import Subject
@@ -38,6 +40,25 @@ class Directory(Protocol):
     def disable_person(self, subject: Subject, at: datetime) -> Person:
         """Disable for good and return; the first moment stays if repeated. StoreFault if unknown."""
 
+    def set_groups(self, subject: Subject, groups: Iterable[str], at: datetime) -> Person:
+        """Let a person be in these groups and no others, and return; who stays in one stays since when they came.
+
+        StoreFault if unknown.
+        """
+
+
+class SigningKeys(Protocol):
+    """The public keys with which people sign votes."""
+
+    def add_signing_key(self, key: SigningKey) -> None:
+        """Keep a new key. StoreFault if it is, or was, anybody's already, or its person is unknown or disabled."""
+
+    def list_signing_keys(self) -> tuple[SigningKey, ...]:
+        """Return all keys, oldest first, also those removed."""
+
+    def remove_signing_key(self, fingerprint: str, at: datetime) -> SigningKey:
+        """Take a key from its person and return it; the first moment stays if repeated. StoreFault if unknown."""
+
 
 class KeyRing(Protocol):
     """The API keys of agents."""
@@ -55,7 +76,38 @@ class KeyRing(Protocol):
         """Revoke and return; the first moment stays if repeated. StoreFault if unknown."""
 
 
-class Store(Directory, KeyRing, Protocol):
+class Approvals(Protocol):
+    """Requests for consent. A request once added is never removed; its ends are kept."""
+
+    def add_request(self, request: Request, check: Callable[[tuple[Request, ...]], None]) -> None:
+        """Keep a new request. `check` sees, in the same transaction, its principal's requests of the last hour.
+
+        Those that are open are among them however old. What `check` raises is raised, and nothing is kept.
+        """
+
+    def find_request(self, request: str) -> Request | None:
+        """Return the request of this id."""
+
+    def find_held(self, session: str, operation: int) -> Request | None:
+        """Return the newest request for this operation of this session."""
+
+    def find_claimable(self, subject: Subject, matter: str) -> Request | None:
+        """Return the newest open request of this principal for this matter on which no session waits."""
+
+    def change_request(self, request: str, change: Callable[[Request], Request]) -> Request:
+        """Replace a request by what `change` makes of it, in one transaction that no other writer can enter.
+
+        What `change` raises is raised, and nothing is changed. StoreFault if unknown.
+        """
+
+    def list_requests(self, states: Iterable[State], most: int) -> tuple[Request, ...]:
+        """Return up to `most` requests in these states, newest first."""
+
+    def list_changed(self, since: int) -> tuple[int, tuple[Request, ...]]:
+        """Return requests changed since a number that this method returned (0: all that are open), and a new number."""
+
+
+class Store(Directory, SigningKeys, KeyRing, Approvals, Protocol):
     """Everything a gate keeps beside evidence."""
 
     def generation(self) -> int:

@@ -6,24 +6,18 @@ WAL with full synchronisation: a commit is on disk when a call returns, and a re
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gatebook.model.credential import KeyRecord, Person
 from gatebook.model.errors import quoted
-from gatebook.model.ids import KeyId
-from gatebook.model.principal import Subject
 from gatebook.store.base import StoreFault
+from gatebook.store.sqlite_approvals import SqliteApprovals
+from gatebook.store.sqlite_keys import SqliteKeys
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 5.0  # a CLI command and a gate share the file; writes take milliseconds
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SCHEMA = """
 CREATE TABLE meta (version INTEGER NOT NULL, generation INTEGER NOT NULL) STRICT;
 CREATE TABLE person (
@@ -37,135 +31,33 @@ CREATE TABLE api_key (
   FOREIGN KEY (owner_issuer, owner_subject) REFERENCES person (issuer, subject)
 ) STRICT;
 """
-_PERSON = "issuer, subject, admin, created_us, disabled_us"
-_KEY = (
-    "id, sha256, agent_issuer, agent_subject, owner_issuer, owner_subject, groups, created_us, expires_us, revoked_us"
-)
+# What each version adds to the one before it; a store of an older version is brought up when it is opened.
+_STEPS = {
+    2: """
+ALTER TABLE person ADD COLUMN human TEXT NOT NULL DEFAULT '';
+CREATE TABLE membership (
+  issuer TEXT NOT NULL, subject TEXT NOT NULL, name TEXT NOT NULL, since_us INTEGER NOT NULL,
+  PRIMARY KEY (issuer, subject, name), FOREIGN KEY (issuer, subject) REFERENCES person (issuer, subject)
+) STRICT;
+CREATE TABLE signing_key (
+  fingerprint TEXT PRIMARY KEY, kind TEXT NOT NULL, text TEXT NOT NULL, issuer TEXT NOT NULL, subject TEXT NOT NULL,
+  added_us INTEGER NOT NULL, removed_us INTEGER, FOREIGN KEY (issuer, subject) REFERENCES person (issuer, subject)
+) STRICT;
+CREATE TABLE approval (
+  id TEXT PRIMARY KEY, state TEXT NOT NULL, issuer TEXT NOT NULL, subject TEXT NOT NULL, matter TEXT NOT NULL,
+  session TEXT NOT NULL, operation INTEGER NOT NULL, made_us INTEGER NOT NULL, changed INTEGER NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+CREATE INDEX approval_state ON approval (state, made_us);
+CREATE INDEX approval_changed ON approval (changed);
+CREATE INDEX approval_asker ON approval (issuer, subject, made_us);
+CREATE INDEX approval_held ON approval (session, operation);
+""",
+}
 
 
-class SqliteStore:
+class SqliteStore(SqliteKeys, SqliteApprovals):
     """`Store` on a SQLite file. One object per thread; any number of processes."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        """Take over a connection that `open_store` has prepared."""
-        self._connection = connection
-
-    def add_person(self, person: Person) -> None:
-        """See `Directory`."""
-        row = (
-            person.subject.issuer,
-            person.subject.subject,
-            int(person.admin),
-            _micros(person.created_at),
-            _micros_or_none(person.disabled_at),
-        )
-        with self._change() as change:
-            if self.find_person(person.subject) is not None:
-                message = f"person {quoted(person.subject.subject)} is there already"
-                raise StoreFault(message)
-            change.execute(f"INSERT INTO person ({_PERSON}) VALUES (?, ?, ?, ?, ?)", row)  # noqa: S608  column list is ours
-
-    def find_person(self, subject: Subject) -> Person | None:
-        """See `Directory`."""
-        row = self._connection.execute(
-            f"SELECT {_PERSON} FROM person WHERE issuer = ? AND subject = ?",  # noqa: S608  column list is ours
-            (subject.issuer, subject.subject),
-        ).fetchone()
-        return None if row is None else _person(row)
-
-    def list_people(self) -> tuple[Person, ...]:
-        """See `Directory`."""
-        rows = self._connection.execute(f"SELECT {_PERSON} FROM person ORDER BY issuer, subject")  # noqa: S608  column list is ours
-        return tuple(_person(row) for row in rows)
-
-    def disable_person(self, subject: Subject, at: datetime) -> Person:
-        """See `Directory`."""
-        with self._change() as change:
-            change.execute(
-                "UPDATE person SET disabled_us = ? WHERE issuer = ? AND subject = ? AND disabled_us IS NULL",
-                (_micros(at), subject.issuer, subject.subject),
-            )
-        person = self.find_person(subject)
-        if person is None:
-            message = f"no person {quoted(subject.subject)}"
-            raise StoreFault(message, "list them with `gatebook person list`")
-        return person
-
-    def add_key(self, record: KeyRecord) -> None:
-        """See `KeyRing`."""
-        row = (
-            record.id,
-            record.sha256,
-            record.agent.issuer,
-            record.agent.subject,
-            record.owner.issuer,
-            record.owner.subject,
-            json.dumps(record.groups),
-            _micros(record.created_at),
-            _micros(record.expires_at),
-            _micros_or_none(record.revoked_at),
-        )
-        with self._change() as change:
-            owner = self.find_person(record.owner)
-            if owner is None or owner.disabled_at is not None:
-                message = f"no person {quoted(record.owner.subject)} to own a key"
-                raise StoreFault(message, "add the person with `gatebook person add`, or name another owner")
-            try:
-                change.execute(f"INSERT INTO api_key ({_KEY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)  # noqa: S608  column list is ours
-            except sqlite3.IntegrityError as fault:
-                message = f"key {quoted(record.id)} is there already"
-                raise StoreFault(message) from fault
-
-    def find_key(self, sha256: bytes) -> KeyRecord | None:
-        """See `KeyRing`."""
-        row = self._connection.execute(f"SELECT {_KEY} FROM api_key WHERE sha256 = ?", (sha256,)).fetchone()  # noqa: S608  column list is ours
-        return None if row is None else _key(row)
-
-    def list_keys(self) -> tuple[KeyRecord, ...]:
-        """See `KeyRing`."""
-        rows = self._connection.execute(f"SELECT {_KEY} FROM api_key ORDER BY created_us, id")  # noqa: S608  column list is ours
-        return tuple(_key(row) for row in rows)
-
-    def revoke_key(self, key: KeyId, at: datetime) -> KeyRecord:
-        """See `KeyRing`."""
-        with self._change() as change:
-            change.execute("UPDATE api_key SET revoked_us = ? WHERE id = ? AND revoked_us IS NULL", (_micros(at), key))
-        row = self._connection.execute(f"SELECT {_KEY} FROM api_key WHERE id = ?", (key,)).fetchone()  # noqa: S608  column list is ours
-        if row is None:
-            message = f"no key {quoted(key)}"
-            raise StoreFault(message, "list them with `gatebook key list`")
-        return _key(row)
-
-    def generation(self) -> int:
-        """See `Store`."""
-        (number,) = self._connection.execute("SELECT generation FROM meta").fetchone()
-        return int(number)
-
-    def close(self) -> None:
-        """See `Store`."""
-        self._connection.close()
-
-    @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        """Run a change in a transaction that no other writer can enter, and count it."""
-        connection = self._connection
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as fault:
-            message = f"the store cannot be written: {fault}"
-            raise StoreFault(message, "see the disk and the owner of the data folder") from fault
-        try:
-            yield connection
-            connection.execute("UPDATE meta SET generation = generation + 1")
-            connection.execute("COMMIT")
-        except sqlite3.Error as fault:
-            if connection.in_transaction:  # of some faults, such as a full disk, SQLite has rolled back itself
-                connection.execute("ROLLBACK")
-            message = f"the store cannot be written: {fault}"
-            raise StoreFault(message, "see the disk and the owner of the data folder") from fault
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
 
 
 def open_store(path: Path) -> SqliteStore:
@@ -201,47 +93,17 @@ def _prepare_schema(connection: sqlite3.Connection) -> None:
     if present is None:
         for statement in filter(str.strip, _SCHEMA.split(";")):
             connection.execute(statement)
-        connection.execute("INSERT INTO meta VALUES (?, 1)", (SCHEMA_VERSION,))
+        connection.execute("INSERT INTO meta VALUES (1, 1)")
     (version,) = connection.execute("SELECT version FROM meta").fetchone()
+    while version < SCHEMA_VERSION:
+        version += 1
+        for statement in filter(str.strip, _STEPS[version].split(";")):
+            connection.execute(statement)
+        connection.execute("UPDATE meta SET version = ?", (version,))
     connection.execute("COMMIT")
     if version != SCHEMA_VERSION:
         message = f"the store has schema version {version}, this build knows {SCHEMA_VERSION}"
         raise StoreFault(message, "use the version of gatebook that wrote it, or a newer one")
-
-
-def _person(row: tuple[str, str, int, int, int | None]) -> Person:
-    issuer, subject, admin, created_us, disabled_us = row
-    return Person(Subject(issuer, subject), bool(admin), _moment(created_us), _moment_or_none(disabled_us))
-
-
-def _key(row: tuple[str, bytes, str, str, str, str, str, int, int, int | None]) -> KeyRecord:
-    key, sha256, agent_issuer, agent, owner_issuer, owner, groups, created_us, expires_us, revoked_us = row
-    return KeyRecord(
-        id=KeyId(key),
-        sha256=sha256,
-        agent=Subject(agent_issuer, agent),
-        owner=Subject(owner_issuer, owner),
-        groups=tuple(json.loads(groups)),
-        created_at=_moment(created_us),
-        expires_at=_moment(expires_us),
-        revoked_at=_moment_or_none(revoked_us),
-    )
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def _micros_or_none(moment: datetime | None) -> int | None:
-    return None if moment is None else _micros(moment)
-
-
-def _moment(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)
-
-
-def _moment_or_none(micros: int | None) -> datetime | None:
-    return None if micros is None else _moment(micros)
 
 
 def _words(fault: OSError | sqlite3.Error) -> str:

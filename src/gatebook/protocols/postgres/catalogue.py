@@ -82,7 +82,7 @@ READ_QUERY: Final = f"""SELECT pg_catalog.json_build_object(
         which=_RELATIONS,
     )
 },
- 'functions', {_part("pg_proc", "p", "pronamespace", "p.proname", known="$3", changed=_new("p"))},
+ 'functions', {_part("pg_proc", "p", "pronamespace", "p.proname, p.xmin::text", known="$3", changed=_new("p"))},
  'operators', {_part("pg_operator", "o", "oprnamespace", "o.oprname", known="$4", changed=_new("o"))},
  'types', {_part("pg_type", "t", "typnamespace", "t.typname, t.typtype", known="$5", changed=_new("t"))},
  'casts', (SELECT coalesce(json_agg(json_build_array(n.nspname, t.typname)), '[]') FROM pg_catalog.pg_cast k
@@ -132,12 +132,14 @@ class CatalogueView:
 
     `casts` are the types (schema, name) that some user-made function casts to; `planted_functions` and
     `planted_operators` the names in `pg_catalog` that did not come with the server. `revision` tells two snapshots of
-    one database apart; it is 0 while nothing was read, and then no name resolves.
+    one database apart; it is 0 while nothing was read, and then no name resolves. `function_versions` are oid and row
+    version of each function of a name that did not come with the server.
     """
 
     revision: int = 0
     schemas: Mapping[str, SchemaView] = field(default_factory=dict)
     function_oids: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    function_versions: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     casts: frozenset[tuple[str, str]] = frozenset()
     planted_functions: frozenset[str] = frozenset()
     planted_operators: frozenset[str] = frozenset()
@@ -148,6 +150,19 @@ class CatalogueView:
             relation = schema.relations.get(ref.path[3])
             return relation.kind if relation else "unknown"
         return "unknown"
+
+    def version_of(self, ref: ObjectRef) -> str:
+        """Return what an object is at this moment, so that another of the same name is told from it; empty if unknown.
+
+        Of a relation its oid and columns, of functions their oids and the transactions that wrote them. What a view
+        selects and what a trigger does is not in it.
+        """
+        if ref.kind in {ObjectKind.RELATION, ObjectKind.COLUMN} and (schema := self.schemas.get(ref.path[2])):
+            relation = schema.relations.get(ref.path[3])
+            return f"{relation.oid} {relation.kind} ({', '.join(relation.columns)})" if relation else ""
+        if ref.kind is ObjectKind.FUNCTION:
+            return " ".join(self.function_versions.get((ref.path[2], ref.path[3]), ()))
+        return ""
 
 
 _Row = TypeVar("_Row", bound=tuple[int, int, str] | tuple[int, int, str, str] | tuple[int, int, str, str, list[str]])
@@ -168,7 +183,7 @@ class _Answer(msgspec.Struct):
     horizon: int
     schemas: list[tuple[int, str]]
     relations: _Part[tuple[int, int, str, str, list[str]]]
-    functions: _Part[tuple[int, int, str]]
+    functions: _Part[tuple[int, int, str, str]]
     operators: _Part[tuple[int, int, str]]
     types: _Part[tuple[int, int, str, str]]
     casts: list[tuple[str, str]]
@@ -218,7 +233,7 @@ class Catalogue:
         self._horizon: int | None = None
         self._schemas: dict[int, str] = {}
         self._relations: _Known[tuple[int, int, str, str, list[str]]] = _Known()
-        self._functions: _Known[tuple[int, int, str]] = _Known()
+        self._functions: _Known[tuple[int, int, str, str]] = _Known()
         self._operators: _Known[tuple[int, int, str]] = _Known()
         self._types: _Known[tuple[int, int, str, str]] = _Known()
 
@@ -262,6 +277,7 @@ class Catalogue:
             view = replace(
                 view,
                 function_oids=self._function_oids(),
+                function_versions=self._function_versions(),
                 planted_functions=functions,
                 planted_operators=operators,
             )
@@ -285,6 +301,13 @@ class Catalogue:
 
     def _function_oids(self) -> Mapping[int, tuple[str, str]]:
         return {oid: (self._schemas[row[1]], row[2]) for oid, row in self._functions.rows.items()}
+
+    def _function_versions(self) -> Mapping[tuple[str, str], tuple[str, ...]]:
+        found: dict[tuple[str, str], list[str]] = {}
+        for oid, row in sorted(self._functions.rows.items()):
+            if oid >= FIRST_USER_OID:
+                found.setdefault((self._schemas[row[1]], row[2]), []).append(f"{oid}/{row[3]}")
+        return {name: tuple(versions) for name, versions in found.items()}
 
     def _planted(self) -> tuple[frozenset[str], frozenset[str]]:
         system = next((oid for oid, name in self._schemas.items() if name == _SYSTEM), 0)

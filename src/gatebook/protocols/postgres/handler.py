@@ -18,6 +18,7 @@ from gatebook.model.ids import SessionId
 from gatebook.model.operation import Operation, Statement
 from gatebook.model.secret import Secret
 from gatebook.native import pure
+from gatebook.protocols.postgres.binding import bind_matter
 from gatebook.protocols.postgres.catalogue import CatalogueView
 from gatebook.protocols.postgres.facts import FACTS_QUERY, FactsFault, SessionFacts, parse_facts
 from gatebook.protocols.postgres.operations import understand
@@ -32,6 +33,7 @@ from gatebook.protocols.postgres.upstream import (
     upstream_tls,
 )
 from gatebook.session import steps
+from gatebook.session.binding import Matter
 from gatebook.session.gate import Admitted, Circumstances, Knock, NotAdmitted, Place, Rules, Session
 
 # LIMIT: accesses of one statement in a leaf, which has 65,535 bytes; `accesses_more` counts the rest.
@@ -96,6 +98,14 @@ class Welcome:
     outcome: Admitted | NotAdmitted
     startup: Startup
     source: Leaf
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was decided of a message, and what people are asked if it is held."""
+
+    verdict: Verdict
+    matter: Matter | None
 
 
 def receive(
@@ -214,8 +224,9 @@ def scope_of(session: Session, place: Leaf) -> bytes:
 
 def judge(
     question: pure.Question, session: Session, rules: Rules, circumstances: Circumstances, view: CatalogueView
-) -> pure.Verdict:
-    """Answer a question: read the message, decide each statement, and fix what its entries will say."""
+) -> Judged:
+    """Answer a question: read the message and decide each statement; of one that is held, what people are asked."""
+    facts = read_facts(question)
     operation = understand(
         question.text,
         question.tree,
@@ -225,13 +236,15 @@ def judge(
         target=session.target.name,
         database=session.database,
         catalogue=view,
-        facts=read_facts(question),
+        facts=facts,
         prepared=dict(question.prepared),
         parse=pure.parse_sql,
         columns=rules.engine.mentions_columns,
     )
     verdict = steps.decide(session, operation, rules, circumstances)
-    return render_verdict(verdict, session)
+    if verdict.held is None:
+        return Judged(verdict, None)
+    return Judged(verdict, bind_matter(question, verdict, session, rules.engine, view=view, facts=facts))
 
 
 def read_text(sql: bytes, target: str, database: str, view: CatalogueView, facts: SessionFacts | None) -> Operation:
@@ -271,7 +284,7 @@ def render_verdict(verdict: Verdict, session: Session) -> pure.Verdict:
         pure.OperationFacts(
             action=encode_canonical(_action(statement)),
             decision=encode_canonical(_decision(decision, verdict, session)),
-            privileged=statement.privileged,
+            privileged=statement.privileged or bool(decision.approval),
             effects=[(effect.kind.value, effect.name) for effect in statement.effects],
             whole=statement.whole,
         )
@@ -284,6 +297,7 @@ def render_verdict(verdict: Verdict, session: Session) -> pure.Verdict:
         cache=verdict.cache.value,
         ttl_us=int(verdict.ttl_s * 1_000_000),
         blots=blots,
+        salt=verdict.salt,
     )
 
 
@@ -315,6 +329,8 @@ def _decision(decision: Decision, verdict: Verdict, session: Session) -> Leaf:
         "result": decision.result.value,
         "role": session.role.name,
     }
+    if decision.approval:
+        part["approval"] = decision.approval
     if decision.reasons:
         part["reasons"] = ["; ".join(decision.reasons)[:REASONS_CHARACTERS]]
     return part

@@ -222,6 +222,7 @@ def _statement(
         cacheable=_cacheable(reading, kind),
         shape=shape,
         blots=blots,
+        unseen=reading.unseen,
     )
 
 

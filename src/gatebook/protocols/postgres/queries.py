@@ -320,6 +320,8 @@ def _copy(reading: Reading, body: Body, scope: Scope) -> None:
         reading.on_database("server_program")
     elif body.get("filename"):
         reading.on_database("server_file")
+    elif body.get("is_from"):
+        reading.unseen = True
     if relation := body.get("relation"):
         action = "insert" if body.get("is_from") else "select"
         item = _target(reading, relation, action, inner)

@@ -31,7 +31,7 @@ class Reading:
     """What is known of one statement while it is walked.
 
     `accesses` grows; `opaque` is the first reason why the statement is not understood; `exact` says that only its
-    exact text may be a key, `kept` that a verdict on it may be kept at all.
+    exact text may be a key, `kept` that a verdict on it may be kept at all; `unseen` that it brings data later.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Reading:
         self.opaque = ""
         self.privileged = False
         self.exact = False
+        self.unseen = False
         self.kept = True
         self.executing = 0
         self.read_from: list[ObjectRef] = []

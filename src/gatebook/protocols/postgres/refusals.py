@@ -23,6 +23,8 @@ _SQLSTATES: Final = {
     "evidence.unwitnessed": "58030",
     "gate.ended": "57P01",
     "upstream.failed": "08001",
+    "approval.held": "01000",  # of a notice, not of an error
+    "approval.cancelled": "57014",
 }
 _DEFAULT: Final = "42501"  # insufficient_privilege
 

@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The waiting room: operations that people are asked about, from the question to the use or the end.
+
+Requests live in the store, so that they outlive the gate; who waits on the wire is known here. The store is asked, and
+entries are written, on a thread of its own: no other question waits for either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol, TypeVar
+
+import structlog
+
+from gatebook.approval import request as rules
+from gatebook.approval.people import Crowd
+from gatebook.approval.request import NotNow
+from gatebook.config.approval import ApprovalSettings
+from gatebook.evidence import approval_entries
+from gatebook.evidence.builders import Stamp
+from gatebook.model.approval import Choice, HoldMode, Kind, Request, State
+from gatebook.model.decision import Refused, Verdict
+from gatebook.serve.fresh import fresh_request, now
+from gatebook.session.binding import Matter
+from gatebook.session.gate import Consent, NoConsent, Session, Waits
+from gatebook.store.base import Store
+
+# How often the store is looked at: a vote by any process lets go on within it.
+POLL_S: Final = 0.05
+SALT_BYTES: Final = 32
+# The carrier's own bound of a wait, behind ours: silence is a no.
+BEHIND_S: Final = 5.0
+
+_log = structlog.get_logger("gatebook")
+T = TypeVar("T")
+
+
+class Wire(Protocol):
+    """What is asked of the carrier."""
+
+    def resume(self, ticket: int) -> bool:
+        """Let a held question be asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A held question. `operation` is its number in the session."""
+
+    ticket: int
+    session: Session
+    operation: int
+    in_transaction: bool
+    verdict: Verdict
+    matter: Matter
+
+    @property
+    def id(self) -> str:
+        """The operation's id in the book."""
+        return f"{self.session.id}.{self.operation}"
+
+
+@dataclass(slots=True)
+class _Waiter:
+    ticket: int
+    request: str
+    place: tuple[str, int]
+    until: float  # monotonic
+
+
+class Approvals:
+    """One gate's waiting room. Lives on one event loop."""
+
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        wire: Wire,
+        append: Callable[[bytes], object],
+        *,
+        gate: str,
+        settings: ApprovalSettings,
+        console: str = "",
+    ) -> None:
+        self.settings = settings
+        self._open_store = open_store
+        self._wire = wire
+        self._append = append
+        self._gate = gate
+        self._console = console
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="approvals")
+        self._store: Store | None = None
+        self._seen = 0
+        self._waiters: dict[int, _Waiter] = {}
+        self._by_request: dict[str, int] = {}
+        self._overdue: set[tuple[str, int]] = set()
+        # Requests that are open, with the moments from which they are late: by either clock.
+        self._late: dict[str, tuple[datetime, float]] = {}
+
+    async def run(self) -> None:
+        """Follow the store until cancelled: let go on who waits, end what is late."""
+        await self._do(self._release_lost)
+        while True:
+            try:
+                await self._look()
+            except Exception:  # noqa: BLE001  # the shell's boundary: who waits goes on waiting, and is refused in time
+                _log.exception("requests for approval cannot be followed")
+            await asyncio.sleep(POLL_S)
+
+    def close(self) -> None:
+        """Drop the thread and its store."""
+        if self._store is not None:
+            self._thread.submit(self._store.close)
+        self._thread.shutdown(wait=True)
+
+    def waiting(self) -> int:
+        """Return how many clients wait now."""
+        return len(self._waiters)
+
+    async def answer(self, asked: Asked) -> Consent | NoConsent | Waits:
+        """Say how a held question stands: asked for the first time, or again when its wait is over."""
+        if asked.matter.unfit:
+            return NoConsent(_refused("approval.unfit", f"people cannot be asked about this: {asked.matter.unfit}"))
+        try:
+            return await self._do(lambda: self._settle(asked))
+        except NotNow as fault:
+            return NoConsent(_refused("approval.flood", fault.message, fault.hint))
+
+    def wait(self, asked: Asked, waits: Waits) -> float:
+        """Note who waits for a request, and return for how many seconds the carrier may hold it at most."""
+        hold = asked.verdict.held
+        assert hold is not None
+        limit: float = self.settings.transaction_wait_s if asked.in_transaction else self.settings.wait_s
+        if hold.wait is not None:
+            limit = min(limit, hold.wait.total_seconds())
+        place = (asked.session.id, asked.operation)
+        waiter = _Waiter(asked.ticket, waits.request, place, time.monotonic() + limit)
+        self._waiters[asked.ticket] = waiter
+        self._by_request[waits.request] = asked.ticket
+        return limit + BEHIND_S
+
+    def forget(self, ticket: int) -> bool:
+        """The client of a ticket gave up: its request is over. False if nobody waits by it."""
+        waiter = self._waiters.pop(ticket, None)
+        if waiter is None:
+            return False
+        self._by_request.pop(waiter.request, None)
+        self._thread.submit(self._end, waiter.request, lambda found: rules.cancel(found, now(), "the client gave up"))
+        return True
+
+    # ── on the thread ───────────────────────────────────────────────────────────────────────────
+
+    def _settle(self, asked: Asked) -> Consent | NoConsent | Waits:
+        store, subject = self._stored(), asked.session.principal.subject
+        place = (asked.session.id, asked.operation)
+        found = store.find_held(*place) or store.find_claimable(subject, asked.matter.lookup())
+        if found is None:
+            found = self._request(asked)
+        bound = asked.matter.bind(found.salt)
+        if found.is_open and bound.digest != found.digest:
+            self._end(found.id, lambda request: _outdated(request, now()))
+            why = "what it would do has changed since it was asked"
+            return NoConsent(_refused("approval.void", why, "send it again to ask again", found), found.id, found.salt)
+        match found.state:
+            case State.PENDING:
+                return self._pending(asked, found)
+            case State.GRANTED | State.USED:
+                return self._use(asked, found, bound.digest)
+            case _:
+                words = f"approval {found.id} was {found.state.value}" + (f": {found.why}" if found.why else "")
+                code = "approval.denied" if found.state is State.DENIED else f"approval.{found.state.value}"
+                return NoConsent(_refused(code, words, "send it again to ask again", found), found.id, found.salt)
+
+    def _pending(self, asked: Asked, found: Request) -> Waits | NoConsent:
+        place = (asked.session.id, asked.operation)
+        is_overdue = place in self._overdue
+        self._overdue.discard(place)
+        if asked.verdict.held and asked.verdict.held.mode is HoldMode.WAIT and not is_overdue:
+            if (found.session, found.operation) != place:
+                found = self._stored().change_request(
+                    found.id, lambda request: replace(request, session=place[0], operation=place[1], gate=self._gate)
+                )
+            self._note(found)
+            return Waits(found.id, found.salt, self._notice(found))
+        words = f"this waits for approval by {_people(found)}: request {found.id}"
+        hint = "send the same again once it is granted"
+        return NoConsent(_refused("approval.pending", words, hint, found), found.id, found.salt)
+
+    def _use(self, asked: Asked, found: Request, digest: str) -> Consent | NoConsent:
+        store, crowd = self._stored(), self._crowd()
+
+        def change(request: Request) -> Request:
+            used = rules.use(request, digest, crowd, now(), asked.id)
+            if used == request:
+                return request  # the same operation asks again: it was counted
+            if used.state is State.USED:
+                used = replace(used, session=asked.session.id, operation=asked.operation)
+            voters = [vote.person for vote in used.votes if vote.choice is Choice.APPROVE]
+            policy_hash = asked.verdict.decisions[0].policy_hash
+            self._append(
+                approval_entries.used(self._stamp(), used, operation=asked.id, policy_hash=policy_hash, voters=voters)
+            )
+            return used
+
+        try:
+            store.change_request(found.id, change)
+        except NotNow as fault:
+            why = fault.message
+            self._end(found.id, lambda request: rules.annul(request, now(), why))
+            refused = _refused("approval.void", why, "send it again to ask again", found)
+            return NoConsent(refused, found.id, found.salt)
+        return Consent(found.id, found.salt)
+
+    def _request(self, asked: Asked) -> Request:
+        """Make, keep and enter a new request. NotNow where its principal asks too much."""
+        session, hold = asked.session, asked.verdict.held
+        assert hold is not None
+        moment, settings = now(), self.settings
+        salt = secrets.token_hex(SALT_BYTES)
+        bound = asked.matter.bind(salt)
+        waits = hold.mode is HoldMode.WAIT
+        decide = timedelta(seconds=settings.decide_s)
+        request = Request(
+            id=fresh_request(),
+            kind=Kind.OPERATION,
+            principal=session.principal,
+            target=session.target.name,
+            database=session.database,
+            role=session.role.name,
+            hold=hold,
+            digest=bound.digest,
+            matter=asked.matter.lookup(),
+            binding=bound.binding,
+            salt=salt,
+            shown=bound.shown,
+            shown_digest=bound.shown_digest,
+            made_at=moment,
+            decide_by=moment + min(decide, hold.decide or decide),
+            use_s=settings.use_s,
+            session=session.id if waits else "",
+            operation=asked.operation if waits else 0,
+            gate=self._gate if waits else "",
+        )
+
+        def check(others: tuple[Request, ...]) -> None:
+            rules.check_quota(others, moment, pending=settings.pending, per_hour=settings.per_hour)
+            policy_hash = asked.verdict.decisions[0].policy_hash
+            self._append(approval_entries.requested(self._stamp(), request, policy_hash=policy_hash))
+
+        self._stored().add_request(request, check)
+        return request
+
+    def _release_lost(self) -> None:
+        """Let requests of this gate's last run be claimed by whoever sends the same again."""
+        for found in self._stored().list_changed(0)[1]:
+            if found.gate == self._gate and found.session:
+                self._free(found.id)
+
+    def _free(self, request: str) -> None:
+        with suppress(NotNow):
+            self._stored().change_request(
+                request, lambda found: replace(found, session="", operation=0, gate="") if found.is_open else found
+            )
+
+    def _end(self, request: str, end: Callable[[Request], Request]) -> None:
+        def change(found: Request) -> Request:
+            ended = end(found)
+            self._append(approval_entries.ended(self._stamp(), ended))
+            return ended
+
+        with suppress(NotNow):  # it is over already
+            self._stored().change_request(request, change)
+
+    def _crowd(self) -> Crowd:
+        store = self._stored()
+        people = {person.subject: person for person in store.list_people()}
+        return Crowd(people, frozenset(key.agent for key in store.list_keys()))
+
+    def _stored(self) -> Store:
+        if self._store is None:
+            self._store = self._open_store()
+        return self._store
+
+    # ── on the loop ─────────────────────────────────────────────────────────────────────────────
+
+    async def _look(self) -> None:
+        self._seen, changed = await self._do(lambda: self._stored().list_changed(self._seen))
+        for request in changed:
+            if request.is_open:
+                self._note(request)
+            else:
+                self._late.pop(request.id, None)
+            ticket = self._by_request.get(request.id)
+            if ticket is not None and request.state is not State.PENDING:
+                self._resume(ticket)
+        moment, mono = now(), time.monotonic()
+        for name in [name for name, late in self._late.items() if moment >= late[0] or mono >= late[1]]:
+            self._late.pop(name, None)
+            await self._do(lambda name=name: self._end(name, lambda found: rules.expire(found, moment)))  # type: ignore[misc]  # bound at once
+        for waiter in [waiter for waiter in self._waiters.values() if mono >= waiter.until]:
+            self._overdue.add(waiter.place)
+            await self._do(lambda waiter=waiter: self._free(waiter.request))  # type: ignore[misc]  # as above
+            self._resume(waiter.ticket)
+
+    def _note(self, request: Request) -> None:
+        """Keep when an open request is late: as the clock says, and also if that is set back."""
+        left = (request.ends_at() - now()).total_seconds()
+        known = self._late.get(request.id)
+        mono = time.monotonic() + left
+        if known is not None and known[0] == request.ends_at():
+            mono = min(mono, known[1])
+        self._late[request.id] = (request.ends_at(), mono)
+
+    def _resume(self, ticket: int) -> None:
+        waiter = self._waiters.pop(ticket, None)
+        if waiter is not None:
+            self._by_request.pop(waiter.request, None)
+            self._wire.resume(ticket)
+
+    async def _do(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _notice(self, request: Request) -> Refused:
+        link = f"{self._console}/approvals/{request.id}" if self._console else ""
+        hint = f"see {link}" if link else f"who may: gatebook approvals approve {request.id}"
+        words = f"this waits for approval by {_people(request)}: request {request.id}"
+        return _refused("approval.held", words, hint, request, link=link)
+
+    def _stamp(self) -> Stamp:
+        return Stamp(self._gate, now())
+
+
+def _outdated(request: Request, moment: datetime) -> Request:
+    why = "what it would do has changed"
+    if request.state is State.PENDING:
+        return rules.cancel(request, moment, why)
+    return rules.annul(request, moment, why)
+
+
+def _people(request: Request) -> str:
+    return " and ".join(f"{need.needed} of `{need.group}`" for need in request.hold.requirements)
+
+
+def _refused(code: str, message: str, hint: str = "", request: Request | None = None, link: str = "") -> Refused:
+    facts: list[tuple[str, str | int | bool | tuple[str, ...]]] = [("code", code)]
+    if request is not None:
+        facts += [("request", request.id), ("expires", request.ends_at().isoformat())]
+    if link:
+        facts.append(("link", link))
+    return Refused(code, message, hint, tuple(facts))
