@@ -89,17 +89,17 @@ def print_request(request: Request) -> None:
         click.echo("")
     principal = request.principal
     facts = {
-            "request": f"{request.id}, {request.state.value}" + (f": {request.why}" if request.why else ""),
-            "who asks": str(principal.subject),
-            "on behalf of": str(principal.owner) if principal.owner else "nobody",
-            "through": ", ".join(str(actor) for actor in principal.chain if actor != principal.subject),
-            "target": f"{request.target}/{request.database} as {request.role}",
-            "does": ", ".join(cast("list[str]", shown.get("verbs", []))) or f"role for {request.minutes} minutes",
-            "approvers": _approvers(request),
-            "covers": f"{request.hold.cover.value}, {request.hold.uses} use" + ("s" if request.hold.uses > 1 else ""),
-            "made": show_time(request.made_at),
-            "expires": show_time(request.ends_at()),
-            "digest": request.digest,
+        "request": f"{request.id}, {request.state.value}" + (f": {request.why}" if request.why else ""),
+        "who asks": str(principal.subject),
+        "on behalf of": str(principal.owner) if principal.owner else "nobody",
+        "through": ", ".join(str(actor) for actor in principal.chain if actor != principal.subject),
+        "target": f"{request.target}/{request.database} as {request.role}",
+        "does": ", ".join(cast("list[str]", shown.get("verbs", []))) or f"role for {request.minutes} minutes",
+        "approvers": _approvers(request),
+        "covers": f"{request.hold.cover.value}, {request.hold.uses} use" + ("s" if request.hold.uses > 1 else ""),
+        "made": show_time(request.made_at),
+        "expires": show_time(request.ends_at()),
+        "digest": request.digest,
     }
     print_facts({name: value for name, value in facts.items() if value})
     policies = cast("list[Mapping[str, str]]", shown.get("policies", []))

@@ -83,7 +83,7 @@ def break_glass(role: str, config: Path, *, target: str, lasts: timedelta, reaso
 def opened_counter(settings: Settings) -> Iterator[tuple[Counter, Principal]]:
     """Open where roles are asked for, and say who asks. OperatorFault where that is not proved."""
     from gatebook.session.requesting import Counter, Terms  # noqa: PLC0415  cryptography, only where it is needed
-    from gatebook.vault.ids import new_request_id  # noqa: PLC0415  as above
+    from gatebook.vault.ids import new_request_id, new_salt  # noqa: PLC0415  as above
 
     approval = settings.approval
     terms = Terms(approval.decide_s, approval.pending, approval.per_hour)
@@ -96,7 +96,7 @@ def opened_counter(settings: Settings) -> Iterator[tuple[Counter, Principal]]:
         answer = api_key.verify(os.environ.get(TOKEN, "").encode(), store, now())
         if isinstance(answer, NotIdentified):
             raise OperatorFault("it is not proved who asks", f"put an API key that is good into {TOKEN}")
-        yield Counter(WRITER, store, append, now, new_request_id, terms), answer.principal
+        yield Counter(WRITER, store, append, now, new_request_id, new_salt, terms), answer.principal
 
 
 def _role(settings: Settings, target: str, role: str) -> Role:

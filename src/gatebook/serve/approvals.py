@@ -8,7 +8,6 @@ entries are written, on a thread of its own: no other question waits for either.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -36,11 +35,10 @@ from gatebook.session import steps
 from gatebook.session.binding import Matter
 from gatebook.session.gate import Consent, NoConsent, Session, Waits
 from gatebook.store.base import Store
-from gatebook.vault.ids import new_request_id
+from gatebook.vault.ids import new_request_id, new_salt
 
 # How often the store is looked at: a vote by any process lets go on within it.
 POLL_S: Final = 0.05
-SALT_BYTES: Final = 32
 # The carrier's own bound of a wait, behind ours: silence is a no.
 BEHIND_S: Final = 5.0
 
@@ -259,7 +257,7 @@ class Approvals:
         session, hold = asked.session, asked.verdict.held
         assert hold is not None
         moment, settings = now(), self.settings
-        salt = secrets.token_hex(SALT_BYTES)
+        salt = new_salt()
         bound = asked.matter.bind(salt)
         waits = hold.mode is HoldMode.WAIT
         decide = timedelta(seconds=settings.decide_s)

@@ -7,7 +7,6 @@ force. May be called by several processes at once.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,7 +23,6 @@ from gatebook.model.principal import Principal
 from gatebook.model.target import Role
 from gatebook.session.binding import Leaf, Matter, hold_part
 
-SALT_BYTES: Final = 32
 _VERSION: Final = 1
 
 
@@ -53,6 +51,7 @@ class Counter:
     append: Callable[[bytes], object]
     now: Callable[[], datetime]
     fresh_id: Callable[[], str]
+    fresh_salt: Callable[[], str]
     terms: Terms
 
     def ask(self, principal: Principal, target: str, role: Role, minutes: int, reason: str) -> Request:
@@ -71,7 +70,7 @@ class Counter:
     def _request(
         self, principal: Principal, target: str, role: Role, *, kind: Kind, minutes: int, reason: str
     ) -> Request:
-        moment, salt = self.now(), secrets.token_hex(SALT_BYTES)
+        moment, salt = self.now(), self.fresh_salt()
         matter = role_matter(principal, target, role, kind=kind, minutes=minutes, reason=reason)
         bound = matter.bind(salt)
         return Request(

@@ -9,6 +9,7 @@ import time
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32: no letters that look like digits
 _TIME_CHARACTERS = 10
 _RANDOM_CHARACTERS = 16  # 80 bits
+_SALT_BYTES = 32
 
 
 def sortable_id(prefix: str) -> str:
@@ -16,6 +17,11 @@ def sortable_id(prefix: str) -> str:
     millis = time.time_ns() // 1_000_000
     moment = "".join(_ALPHABET[(millis >> shift) & 31] for shift in range(5 * (_TIME_CHARACTERS - 1), -1, -5))
     return f"{prefix}_{moment}" + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_CHARACTERS))
+
+
+def new_salt() -> str:
+    """Return a new salt of a binding: 64 hex digits."""
+    return secrets.token_hex(_SALT_BYTES)
 
 
 def new_request_id() -> str:
