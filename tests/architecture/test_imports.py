@@ -20,19 +20,24 @@ MAY_IMPORT = {
     "protocols": {"model", "native.pure", "session"},
     "native": {"_native"},
     "vault": {"model", "evidence", "native.pure", "native.carrier"},
+    "views": {"model", "evidence"},
+    "notify": {"model", "evidence", "store", "config", "vault.journal", "views.approvals"},
     "store": {"model", "evidence"},
     "export": {"model", "evidence"},
     "serve": {
         *{"model", "native.pure", "native.carrier", "identity", "policy", "approval", "masking", "evidence"},
-        *{"session", "protocols", "vault", "store", "export", "config"},
+        *{"session", "protocols", "vault", "store", "export", "config", "notify"},
     },
     "control": {"model", "identity", "policy", "approval", "masking", "evidence", "session", "store", "vault"},
     "config": {"model"},
     "__main__": {"cli"},
-    "cli": {"model", "identity", "policy", "approval", "evidence", "session", "store", "vault", "export", "config"},
+    "cli": {
+        *{"model", "identity", "policy", "approval", "evidence", "session", "store", "vault", "export", "config"},
+        *{"notify", "views"},
+    },
     "app": {
         *{"model", "native.pure", "native.carrier", "identity", "policy", "approval", "masking", "evidence"},
-        *{"session", "protocols", "vault", "store", "export", "serve", "config", "trial"},
+        *{"session", "protocols", "vault", "store", "export", "serve", "config", "trial", "notify"},
     },
     "trial": {"model", "identity", "evidence", "vault", "store", "serve", "config"},
 }

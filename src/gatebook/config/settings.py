@@ -12,6 +12,7 @@ from gatebook.config.approval import ApprovalSettings
 from gatebook.config.declaring import NAME, setting
 from gatebook.config.identities import CertificateAuthoritySettings, IssuerSettings
 from gatebook.config.ledger import LedgerSettings
+from gatebook.config.notify import NotifySettings
 from gatebook.config.retention import RetentionSettings
 from gatebook.config.secrets import SecretRef
 from gatebook.model.target import TlsMode
@@ -321,6 +322,7 @@ class Settings:
     ledger: LedgerSettings = setting(values.table(LedgerSettings), "", default=LedgerSettings())
     exports: tuple[ExportSettings, ...] = setting(values.tables(ExportSettings), "", default=())
     approval: ApprovalSettings = setting(values.table(ApprovalSettings), "", default=ApprovalSettings())
+    notify: NotifySettings = setting(values.table(NotifySettings), "", default=NotifySettings())
     retention: RetentionSettings = setting(values.table(RetentionSettings), "", default=RetentionSettings())
     index: IndexSettings = setting(values.table(IndexSettings), "", default=IndexSettings())
     policy: PolicySettings = setting(values.table(PolicySettings), "")
@@ -380,6 +382,11 @@ class Settings:
     def export_path(self) -> Path:
         """Folder of the cursors of exports."""
         return self.gate.data / "export"
+
+    @property
+    def outbox_path(self) -> Path:
+        """File of the messages that wait to be taken by receivers."""
+        return self.gate.data / "notify" / "outbox.db"
 
     @property
     def ledger_origin(self) -> str:
