@@ -25,6 +25,7 @@ from gatebook.approval.request import NotNow
 from gatebook.config.approval import ApprovalSettings
 from gatebook.evidence import approval_entries
 from gatebook.evidence.builders import Stamp
+from gatebook.evidence.entry import EntryFault
 from gatebook.model.approval import Choice, HoldMode, Kind, Request, State
 from gatebook.model.decision import Refused, Verdict
 from gatebook.serve.fresh import fresh_request, now
@@ -112,9 +113,12 @@ class Approvals:
 
     async def run(self) -> None:
         """Follow the store until cancelled: let go on who waits, end what is late."""
-        await self._do(self._release_lost)
+        is_released = False
         while True:
             try:
+                if not is_released:
+                    await self._do(self._release_lost)
+                    is_released = True
                 await self._look()
             except Exception:  # noqa: BLE001  # the shell's boundary: who waits goes on waiting, and is refused in time
                 _log.exception("requests for approval cannot be followed")
@@ -138,6 +142,8 @@ class Approvals:
             return await self._do(lambda: self._settle(asked))
         except NotNow as fault:
             return NoConsent(_refused("approval.flood", fault.message, fault.hint))
+        except EntryFault:
+            return NoConsent(_refused("approval.unfit", "people cannot be asked about this: it fits into no entry"))
 
     def wait(self, asked: Asked, waits: Waits) -> float:
         """Note who waits for a request, and return for how many seconds the carrier may hold it at most."""
@@ -166,6 +172,8 @@ class Approvals:
     def _settle(self, asked: Asked) -> Consent | NoConsent | Waits:
         store, subject = self._stored(), asked.session.principal.subject
         place = (asked.session.id, asked.operation)
+        is_overdue = place in self._overdue
+        self._overdue.discard(place)
         found = store.find_held(*place) or store.find_claimable(subject, asked.matter.lookup())
         if found is None:
             found = self._request(asked)
@@ -176,7 +184,7 @@ class Approvals:
             return NoConsent(_refused("approval.void", why, "send it again to ask again", found), found.id, found.salt)
         match found.state:
             case State.PENDING:
-                return self._pending(asked, found)
+                return self._pending(asked, found, is_overdue=is_overdue)
             case State.GRANTED | State.USED:
                 return self._use(asked, found, bound.digest)
             case _:
@@ -184,10 +192,8 @@ class Approvals:
                 refused = _refused(_ENDS[found.state], words, "send it again to ask again", found)
                 return NoConsent(refused, found.id, found.salt)
 
-    def _pending(self, asked: Asked, found: Request) -> Waits | NoConsent:
+    def _pending(self, asked: Asked, found: Request, *, is_overdue: bool) -> Waits | NoConsent:
         place = (asked.session.id, asked.operation)
-        is_overdue = place in self._overdue
-        self._overdue.discard(place)
         if asked.verdict.held and asked.verdict.held.mode is HoldMode.WAIT and not is_overdue:
             if (found.session, found.operation) != place:
                 found = self._stored().change_request(
@@ -218,10 +224,11 @@ class Approvals:
         try:
             store.change_request(found.id, change)
         except NotNow as fault:
-            why = fault.message
-            self._end(found.id, lambda request: rules.annul(request, now(), why))
-            refused = _refused("approval.void", why, "send it again to ask again", found)
-            return NoConsent(refused, found.id, found.salt)
+            why, moment = fault.message, now()
+            is_late = moment >= found.ends_at()
+            self._end(found.id, lambda request: _unusable(request, moment, why))
+            code = _ENDS[State.EXPIRED if is_late else State.VOID]
+            return NoConsent(_refused(code, why, "send it again to ask again", found), found.id, found.salt)
         return Consent(found.id, found.salt)
 
     def _request(self, asked: Asked) -> Request:
@@ -307,9 +314,11 @@ class Approvals:
             if ticket is not None and request.state is not State.PENDING:
                 self._resume(ticket)
         moment, mono = now(), time.monotonic()
-        for name in [name for name, late in self._late.items() if moment >= late[0] or mono >= late[1]]:
-            self._late.pop(name, None)
-            await self._do(lambda name=name: self._end(name, lambda found: rules.expire(found, moment)))  # type: ignore[misc]  # bound at once
+        # A copy: the thread notes requests meanwhile.
+        for name, late in list(self._late.items()):
+            if moment >= late[0] or mono >= late[1]:
+                await self._do(lambda name=name: self._end(name, lambda found: rules.expire(found, moment)))  # type: ignore[misc]  # bound at once
+                self._late.pop(name, None)  # not before: what the store could not take is tried again
         for waiter in [waiter for waiter in self._waiters.values() if mono >= waiter.until]:
             self._overdue.add(waiter.place)
             await self._do(lambda waiter=waiter: self._free(waiter.request))  # type: ignore[misc]  # as above
@@ -347,6 +356,13 @@ def _outdated(request: Request, moment: datetime) -> Request:
     why = "what it would do has changed"
     if request.state is State.PENDING:
         return rules.cancel(request, moment, why)
+    return rules.annul(request, moment, why)
+
+
+def _unusable(request: Request, moment: datetime, why: str) -> Request:
+    """End what cannot be used: late, or not fit any more."""
+    if moment >= request.ends_at():
+        return rules.expire(request, moment)
     return rules.annul(request, moment, why)
 
 
