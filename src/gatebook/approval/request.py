@@ -178,6 +178,13 @@ def annul(request: Request, now: datetime, why: str) -> Request:
     return _end(request, Step.ANNUL, now, why)
 
 
+def end_unfit(request: Request, now: datetime, why: str) -> Request:
+    """End an open request that does not fit any more: late, cancelled or void. NotNow if it is over."""
+    if now >= request.ends_at():
+        return expire(request, now)
+    return cancel(request, now, why) if request.state is State.PENDING else annul(request, now, why)
+
+
 def is_satisfied(request: Request, crowd: Crowd) -> bool:
     """Whether the people who consented, as far as they may still, are enough for every requirement."""
     consenting = [vote.person for vote in request.votes if vote.choice is Choice.APPROVE]
