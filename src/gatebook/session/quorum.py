@@ -43,7 +43,7 @@ def check_quorum(policies: Iterable[Policy], known: Known, provider_groups: Coll
 
 
 def check_roles(targets: Iterable[Target], known: Known, provider_groups: Collection[str]) -> None:
-    """Let targets pass whose roles have enough people who could give them. OperatorFault with the first that has not."""
+    """Let targets pass whose roles have enough people to give them. OperatorFault with the first that has not."""
     for target in targets:
         for role in target.roles:
             if not role.is_on_request or role.approvers in provider_groups:
@@ -54,8 +54,8 @@ def check_roles(targets: Iterable[Target], known: Known, provider_groups: Collec
                 raise OperatorFault(
                     f"the role {quoted(role.name)} of target {quoted(target.name)} is given by {asked}, "
                     f"and {able or 'nobody'} there could",
-                    f"add people with `gatebook person add NAME --group {role.approvers}`, each with a key of `gatebook "
-                    "person key add`; or name the group in `approval.provider_groups`",
+                    f"add people with `gatebook person add NAME --group {role.approvers}`, each with a key of "
+                    "`gatebook person key add`; or name the group in `approval.provider_groups`",
                 )
 
 
