@@ -26,7 +26,7 @@ from gatebook.config.approval import ApprovalSettings
 from gatebook.evidence import approval_entries
 from gatebook.evidence.builders import Stamp
 from gatebook.evidence.entry import EntryFault
-from gatebook.model.approval import Choice, HoldMode, Kind, Request, State
+from gatebook.model.approval import Asking, Choice, HoldMode, Kind, Request, State
 from gatebook.model.decision import Refused, Verdict
 from gatebook.serve.approval_words import ENDS, people, refused
 from gatebook.serve.fresh import now
@@ -291,8 +291,8 @@ class Approvals:
             gate=self._gate if waits else "",
         )
 
-        def check(others: tuple[Request, ...]) -> None:
-            rules.check_quota(others, moment, pending=settings.pending, per_hour=settings.per_hour)
+        def check(asking: Asking) -> None:
+            rules.check_quota(asking, pending=settings.pending, per_hour=settings.per_hour)
             policy_hash = asked.verdict.decisions[0].policy_hash
             self._append(approval_entries.requested(self._stamp(), request, policy_hash=policy_hash))
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from unit.session.conftest import ANN, BOT, NOW
 
-from gatebook.approval.request import NotNow, cancel
-from gatebook.model.approval import Kind, Request, Requirement, State
+from gatebook.approval.request import NotNow, cancel, waits_for_review
+from gatebook.model.approval import Asking, Kind, Request, Requirement, State
 from gatebook.model.ids import RoleName
 from gatebook.model.principal import Principal, PrincipalKind
 from gatebook.model.target import Account, Role
@@ -33,8 +33,9 @@ class Kept:
     requests: list[Request] = field(default_factory=list)
     leaves: list[dict[str, Any]] = field(default_factory=list)
 
-    def add_request(self, request: Request, check: Callable[[tuple[Request, ...]], None]) -> None:
-        check(tuple(self.requests))
+    def add_request(self, request: Request, check: Callable[[Asking], None]) -> None:
+        unreviewed = sum(waits_for_review(one) for one in self.requests)
+        check(Asking(sum(one.is_open for one in self.requests), len(self.requests), unreviewed))
         self.requests.append(request)
 
     def append(self, leaf: bytes) -> None:
