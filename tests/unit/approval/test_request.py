@@ -11,8 +11,9 @@ import pytest
 from support.asked import ANA, BO, CY, DIGEST, NOW, REQUEST, ROBIN, crowd, holding, person, vote
 
 from gatebook.approval import request as rules
+from gatebook.approval.people import Crowd
 from gatebook.approval.request import TRANSITIONS, NotNow, Step
-from gatebook.model.approval import Choice, Request, Requirement, State
+from gatebook.model.approval import Asking, Choice, Request, Requirement, State
 
 SECOND = timedelta(seconds=1)
 GRANTED = rules.cast(REQUEST, vote(), crowd())
@@ -126,7 +127,7 @@ def test_ap_12_is_used_as_often_as_its_terms_say() -> None:
         (DIGEST, crowd(replace(person(ANA, "dba"), disabled_at=NOW)), SECOND, "may not approve any more"),
     ],
 )
-def test_what_does_not_fit_at_use_is_not_used(digest: str, known: rules.Crowd, after: timedelta, words: str) -> None:
+def test_what_does_not_fit_at_use_is_not_used(digest: str, known: Crowd, after: timedelta, words: str) -> None:
     with pytest.raises(NotNow, match=words):
         rules.use(GRANTED, digest, known, NOW + after, "s_1.1")
 
@@ -145,10 +146,8 @@ def test_only_who_voted_withdraws_by_any_account() -> None:
 
 
 def test_ap_11_who_has_too_many_open_or_asked_too_often_asks_no_more() -> None:
-    ended = replace(REQUEST, state=State.DENIED)
-    rules.check_quota([REQUEST, ended], NOW, pending=2, per_hour=3)
+    rules.check_quota(Asking(open=1, recent=2), pending=2, per_hour=3)
     with pytest.raises(NotNow, match="too many requests of this identity are open"):
-        rules.check_quota([REQUEST, GRANTED], NOW, pending=2, per_hour=9)
+        rules.check_quota(Asking(open=2, recent=2), pending=2, per_hour=9)
     with pytest.raises(NotNow, match="asked too often within the hour"):
-        rules.check_quota([ended, ended], NOW, pending=2, per_hour=2)
-    rules.check_quota([ended, ended], NOW + timedelta(hours=1), pending=2, per_hour=2)
+        rules.check_quota(Asking(open=0, recent=2), pending=2, per_hour=2)

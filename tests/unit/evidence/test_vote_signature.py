@@ -184,6 +184,7 @@ def _spki(private: Any) -> bytes:  # noqa: ANN401  any kind of key
         (Passkey(SITE, b"c", _spki(ec.generate_private_key(ec.SECP384R1()))).text, "of a kind that is not taken"),
         (Passkey(SITE, b"c", _spki(x25519.X25519PrivateKey.generate())).text, "of a kind that is not taken"),
     ],
+    ids=[str(number) for number in range(15)],  # keys are drawn anew in each process
 )
 def test_what_is_no_passkey_is_refused(text: str, why: str) -> None:
     with pytest.raises(ApprovalFault, match=why):

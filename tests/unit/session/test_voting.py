@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -184,7 +185,8 @@ def test_what_cannot_be_entered_does_not_count() -> None:
 
     desk = Desk()
     booth = Booth("gate", "cli", desk.kept, full, lambda: NOW)
-    for work in (lambda: booth.cancel("apr_1", "why"), lambda: _cast(booth, desk.ballot())):
+    tries: list[Callable[[], object]] = [lambda: booth.cancel("apr_1", "why"), lambda: _cast(booth, desk.ballot())]
+    for work in tries:
         with pytest.raises(OSError, match="disk full"):
             work()
         assert desk.kept.requests["apr_1"] == REQUEST
