@@ -208,8 +208,8 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
     children = _children(settings, report)
     helpers += [loop.create_task(child.run()) for child in children]
     standings = partial(export_run.read_standings, settings) if settings.exports else None
-    told = [one.name for one in settings.notify.receivers]
-    waiting = partial(read_standings, settings.outbox_path, told) if told else None
+    receivers = [one.name for one in settings.notify.receivers]
+    waiting = partial(read_standings, settings.outbox_path, receivers) if receivers else None
     counters = partial(_counters, carrier, guard)
     with serve_metrics(counters, settings.gate.metrics_host, settings.gate.metrics_port, standings, waiting):
         opened(port)

@@ -32,6 +32,7 @@ WITHOUT_TWIN = {
     "gatebook.serve.gateway": "needs a carrier and a database: tests/real",
     "gatebook.serve.indexer": "tests/real/test_search.py kills it",
     "gatebook.serve.inquiry": "needs a database: tests/real",
+    "gatebook.serve.live": "values",
     "gatebook.serve.logs": "sets up the log of the process, once; tests/real read it",
     "gatebook.serve.notifications": "tests/real/test_notify.py kills what it starts",
     "gatebook.serve.notify_run": "tests/real/test_notify.py and tests/unit/cli/test_notify.py run it",

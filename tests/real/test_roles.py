@@ -118,3 +118,15 @@ def test_glass_is_broken_at_once_and_not_again_before_its_review(desk: Approvers
 def _seconds(moment: str) -> float:
 
     return datetime.fromisoformat(moment).timestamp()
+
+
+def test_ap_07_a_role_that_nobody_could_give_is_not_taken_up(desk: Approvers) -> None:
+    gate = desk.place.gate
+    text = gate.config.read_text()
+    gate.config.write_text(text.replace('approvers = "dba"', 'approvers = "nobody"'))
+    try:
+        refused = gate.run("reload", check=False)
+        assert refused.returncode == 1
+        assert "is given by 1 of group `nobody`, and nobody there could" in refused.stdout + refused.stderr
+    finally:
+        gate.config.write_text(text)

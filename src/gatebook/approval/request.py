@@ -7,14 +7,14 @@ that what was checked still holds when it is written. Times are aware UTC, passe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from gatebook.approval.people import Crowd, ineligible, is_met
-from gatebook.model.approval import Choice, Kind, Request, State, Vote
+from gatebook.model.approval import Asking, Choice, Kind, Request, State, Vote
 from gatebook.model.errors import ClientFault
 from gatebook.model.principal import Subject
 
@@ -147,12 +147,11 @@ def use(request: Request, digest: str, crowd: Crowd, now: datetime, by: str) -> 
     return _end(counted, Step.USE_UP, now, "") if last else _step(counted, Step.USE)
 
 
-def check_quota(others: Iterable[Request], now: datetime, *, pending: int, per_hour: int) -> None:
-    """Let somebody ask once more who has these requests. NotNow where too many are open, or came within the hour."""
-    known = list(others)
-    if sum(other.is_open for other in known) >= pending:
+def check_quota(asking: Asking, *, pending: int, per_hour: int) -> None:
+    """Let somebody ask once more. NotNow where too many of theirs are open, or came within the hour."""
+    if asking.open >= pending:
         raise NotNow("too many requests of this identity are open", "wait until people have decided on them")
-    if sum(now - other.made_at < timedelta(hours=1) for other in known) >= per_hour:
+    if asking.recent >= per_hour:
         raise NotNow("this identity has asked too often within the hour", "ask for a role for a time instead")
 
 
@@ -176,6 +175,13 @@ def withdraw(request: Request, person: Subject, crowd: Crowd, now: datetime, why
 def annul(request: Request, now: datetime, why: str) -> Request:
     """End a granted request that must not be used: what it was for has changed. NotNow if it is not granted."""
     return _end(request, Step.ANNUL, now, why)
+
+
+def end_unfit(request: Request, now: datetime, why: str) -> Request:
+    """End an open request that does not fit any more: late, cancelled or void. NotNow if it is over."""
+    if now >= request.ends_at():
+        return expire(request, now)
+    return cancel(request, now, why) if request.state is State.PENDING else annul(request, now, why)
 
 
 def is_satisfied(request: Request, crowd: Crowd) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from gatebook.cli.output import print_json, print_table, say
 from gatebook.config import Settings
 from gatebook.identity.api_key import local_issuer
 from gatebook.model.approval import Choice, State
-from gatebook.model.errors import OperatorFault
+from gatebook.model.errors import Bug, OperatorFault
 from gatebook.model.principal import Subject
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ def write_ballot(request: str, file: Path, config: Path, *, person: str, choice:
 def withdraw(request: str, config: Path, *, person: str, reason: str) -> None:
     """Take consent back before it is used."""
     settings = load(config)
-    with opened_booth(settings) as booth:
+    with opened_booth(settings) as reading, writing(settings, reading) as booth:
         booth.withdraw(request, subject_of(settings, person), reason)
     say(f"{request} is withdrawn")
 
@@ -212,7 +213,8 @@ def withdraw(request: str, config: Path, *, person: str, reason: str) -> None:
 @config_option
 def cancel(request: str, config: Path) -> None:
     """End a request as the operator of this gate."""
-    with opened_booth(load(config)) as booth:
+    settings = load(config)
+    with opened_booth(settings) as reading, writing(settings, reading) as booth:
         booth.cancel(request, f"cancelled by {operator()}")
     say(f"{request} is cancelled")
 
@@ -225,16 +227,25 @@ def subject_of(settings: Settings, name: str) -> Subject:
 
 @contextmanager
 def opened_booth(settings: Settings) -> Iterator[Booth]:
-    """Open where votes are given, with the journal of the command line."""
+    """Open where requests are looked at, and ballots are made out. Nothing can be written before `writing`."""
     from gatebook.session.voting import Booth  # noqa: PLC0415  cryptography, only where it is needed
 
     with opened_store(settings) as store:
+        yield Booth(settings.gate.name, WRITER, store, _unwritten, now)
 
-        def append(leaf: bytes) -> None:
-            with opened_journal(settings) as journal:
-                journal.append(leaf)
 
-        yield Booth(settings.gate.name, WRITER, store, append, now)
+@contextmanager
+def writing(settings: Settings, booth: Booth) -> Iterator[Booth]:
+    """Hold the journal of the command line while a vote or an end is written.
+
+    The journal comes before the store's transaction, as in every other command: two could else wait for each other.
+    """
+    with opened_journal(settings) as journal:
+        yield replace(booth, append=journal.append)
+
+
+def _unwritten(leaf: bytes) -> None:
+    raise Bug(f"an entry of {len(leaf)} bytes outside `writing`")
 
 
 def _vote(
@@ -268,7 +279,8 @@ def _vote(
             signature = sign(key, NAMESPACE, ballot.message())
         else:
             raise OperatorFault("a vote needs a signature", "give `--key`, or `--ballot` and `--signature`")
-        changed = booth.vote(ballot, method=SSH, key=key_of(signature), signature=signature, channel=CHANNEL)
+        with writing(settings, booth) as open_booth:
+            changed = open_booth.vote(ballot, method=SSH, key=key_of(signature), signature=signature, channel=CHANNEL)
     if as_json:
         print_json(object_of(changed))
         return

@@ -126,7 +126,12 @@ def check_notify(notify: NotifySettings, place: Place) -> None:
     if notify.console_url and not is_trustworthy(notify.console_url, insecure_loopback=True):
         raise place.below("console_url").fault("must be `https://host/path`", "`http://` is for this machine only")
     seen: set[str] = set()
-    for kind, receivers in (("webhook", notify.webhooks), ("slack", notify.slack), ("teams", notify.teams)):
+    kinds: dict[str, tuple[ReceiverSettings, ...]] = {
+        "webhook": notify.webhooks,
+        "slack": notify.slack,
+        "teams": notify.teams,
+    }
+    for kind, receivers in kinds.items():
         for index, receiver in enumerate(receivers):
             here = place.below(kind).below(index)
             if receiver.name in seen:

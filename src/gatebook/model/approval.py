@@ -103,6 +103,15 @@ class Vote:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How much somebody asks: requests that are open, made within the hour, and glass that nobody has reviewed."""
+
+    open: int = 0
+    recent: int = 0
+    unreviewed: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Consent that is asked for. What it covers is `digest`; `binding` is the object of that digest, as JSON.

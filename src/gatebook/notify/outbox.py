@@ -307,7 +307,7 @@ class Outbox:
 
     def _rows(self, sql: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]  # SQLite's own values
         try:
-            return self._connection.execute(sql, values).fetchall()  # type: ignore[arg-type]  # text and numbers
+            return self._connection.execute(sql, values).fetchall()
         except sqlite3.Error as fault:
             raise OutboxFault(f"the queue of messages cannot be read: {fault}") from fault
 

@@ -25,11 +25,12 @@ from gatebook.approval.request import NotNow
 from gatebook.config.approval import ApprovalSettings
 from gatebook.evidence import approval_entries
 from gatebook.evidence.builders import Stamp
-from gatebook.model.approval import Choice, HoldMode, Kind, Request, State
+from gatebook.evidence.entry import EntryFault
+from gatebook.model.approval import Asking, Choice, HoldMode, Kind, Request, State
 from gatebook.model.decision import Refused, Verdict
 from gatebook.serve.approval_words import ENDS, people, refused
 from gatebook.serve.fresh import now
-from gatebook.serve.grants import Grants
+from gatebook.serve.grants import FALLEN, Grants
 from gatebook.serve.preview import Previews
 from gatebook.session import steps
 from gatebook.session.binding import Matter
@@ -115,9 +116,12 @@ class Approvals:
         `end` is told which grants there are whenever one is gone, to end the sessions under all others.
         """
         self._end_sessions = end
-        await self._do(self._release_lost)
+        is_released = False
         while True:
             try:
+                if not is_released:
+                    await self._do(self._release_lost)
+                    is_released = True
                 await self._look()
             except Exception:  # noqa: BLE001  # the shell's boundary: who waits goes on waiting, and is refused in time
                 _log.exception("requests for approval cannot be followed")
@@ -154,6 +158,8 @@ class Approvals:
             return await self._do(lambda: self._settle(asked, found))
         except NotNow as fault:
             return NoConsent(refused("approval.flood", fault.message, fault.hint))
+        except EntryFault:
+            return NoConsent(refused("approval.unfit", "people cannot be asked about this: it fits into no entry"))
 
     def _wait(self, asked: Asked, waits: Waits) -> float:
         """Note who waits for a request, and return for how many seconds the carrier may hold it at most."""
@@ -186,14 +192,17 @@ class Approvals:
         return found or store.find_claimable(subject, asked.matter.lookup())
 
     def _settle(self, asked: Asked, found: Request) -> Consent | NoConsent | Waits:
+        place = (asked.session.id, asked.operation)
+        is_overdue = place in self._overdue
+        self._overdue.discard(place)
         bound = asked.matter.bind(found.salt)
         if found.is_open and bound.digest != found.digest:
-            self._end(found.id, lambda request: _outdated(request, now()))
+            self._end(found.id, lambda request: rules.end_unfit(request, now(), "what it would do has changed"))
             why = "what it would do has changed since it was asked"
             return NoConsent(refused("approval.void", why, "send it again to ask again", found), found.id, found.salt)
         match found.state:
             case State.PENDING:
-                return self._pending(asked, found)
+                return self._pending(asked, found, is_overdue=is_overdue)
             case State.GRANTED | State.USED:
                 return self._use(asked, found, bound.digest)
             case _:
@@ -201,10 +210,8 @@ class Approvals:
                 told = refused(ENDS[found.state], words, "send it again to ask again", found)
                 return NoConsent(told, found.id, found.salt)
 
-    def _pending(self, asked: Asked, found: Request) -> Waits | NoConsent:
+    def _pending(self, asked: Asked, found: Request, *, is_overdue: bool) -> Waits | NoConsent:
         place = (asked.session.id, asked.operation)
-        is_overdue = place in self._overdue
-        self._overdue.discard(place)
         if asked.verdict.held and asked.verdict.held.mode is HoldMode.WAIT and not is_overdue:
             if (found.session, found.operation) != place:
                 found = self._stored().change_request(
@@ -235,9 +242,10 @@ class Approvals:
         try:
             store.change_request(found.id, change)
         except NotNow as fault:
-            why = fault.message
-            self._end(found.id, lambda request: rules.annul(request, now(), why))
-            told = refused("approval.void", why, "send it again to ask again", found)
+            why, moment = fault.message, now()
+            is_late = moment >= found.ends_at()
+            self._end(found.id, lambda request: rules.end_unfit(request, moment, why))
+            told = refused(ENDS[State.EXPIRED if is_late else State.VOID], why, "send it again to ask again", found)
             return NoConsent(told, found.id, found.salt)
         return Consent(found.id, found.salt)
 
@@ -283,8 +291,8 @@ class Approvals:
             gate=self._gate if waits else "",
         )
 
-        def check(others: tuple[Request, ...]) -> None:
-            rules.check_quota(others, moment, pending=settings.pending, per_hour=settings.per_hour)
+        def check(asking: Asking) -> None:
+            rules.check_quota(asking, pending=settings.pending, per_hour=settings.per_hour)
             policy_hash = asked.verdict.decisions[0].policy_hash
             self._append(approval_entries.requested(self._stamp(), request, policy_hash=policy_hash))
 
@@ -338,9 +346,11 @@ class Approvals:
             if ticket is not None and request.state is not State.PENDING:
                 self._resume(ticket)
         moment, mono = now(), time.monotonic()
-        for name in [name for name, late in self._late.items() if moment >= late[0] or mono >= late[1]]:
-            self._late.pop(name, None)
-            await self._do(partial(self._end, name, partial(rules.expire, now=moment)))
+        # A copy: the thread notes requests meanwhile.
+        for name, late in list(self._late.items()):
+            if moment >= late[0] or mono >= late[1]:
+                await self._do(partial(self._end, name, partial(rules.expire, now=moment)))
+                self._late.pop(name, None)  # not before: what the store could not take is tried again
         for waiter in [waiter for waiter in self._waiters.values() if mono >= waiter.until]:
             self._overdue.add(waiter.place)
             await self._do(partial(self._free, waiter.request))
@@ -351,7 +361,7 @@ class Approvals:
         self.grants.take(changed)
         if self.grants.standing:
             for name in self.grants.drop_fallen(await self._do(self._crowd)):
-                await self._do(partial(self._end, name, partial(_fallen, moment=now())))
+                await self._do(partial(self._end, name, partial(rules.end_unfit, now=now(), why=FALLEN)))
         self._end_sessions(self.grants.standing)
 
     def _note(self, request: Request) -> None:
@@ -380,14 +390,3 @@ class Approvals:
 
     def _stamp(self) -> Stamp:
         return Stamp(self._gate, now())
-
-
-def _outdated(request: Request, moment: datetime) -> Request:
-    why = "what it would do has changed"
-    if request.state is State.PENDING:
-        return rules.cancel(request, moment, why)
-    return rules.annul(request, moment, why)
-
-
-def _fallen(request: Request, moment: datetime) -> Request:
-    return rules.annul(request, moment, "who gave it may not give it any more")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from gatebook.approval import request as rules
 from gatebook.approval.people import Crowd
@@ -14,6 +15,8 @@ from gatebook.model.principal import Subject
 from gatebook.serve.fresh import now
 from gatebook.session.gate import Grant, Session
 from gatebook.session.requesting import role_matter
+
+FALLEN: Final = "who gave it may not give it any more"
 
 
 class Grants:

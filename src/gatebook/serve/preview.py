@@ -36,7 +36,15 @@ _BOUNDS: Final = {
     "jit": "off",
 }
 _VERBS: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE"})
-_FAULTS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, ValueError, KeyError, TypeError)
+_FAULTS: Final = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    TimeoutError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 
 class Previews:
@@ -87,7 +95,7 @@ class Previews:
 
 
 def render_plan(told: Any) -> Leaf:  # noqa: ANN401  JSON of the server, taken apart here
-    """Return rows (an estimate) and the lines of a plan. KeyError, TypeError or ValueError if it is none."""
+    """Return rows (an estimate) and the lines of a plan. LookupError, TypeError or ValueError if it is none."""
     root = told[0]["Plan"]
     lines: list[str] = []
     _lines(root, 0, lines)

@@ -17,7 +17,7 @@ from gatebook.approval.request import NotNow
 from gatebook.evidence import approval_entries
 from gatebook.evidence.builders import Stamp
 from gatebook.evidence.parts import identity_part
-from gatebook.model.approval import Hold, Kind, Request, Requirement, State
+from gatebook.model.approval import Asking, Hold, Kind, Request, Requirement, State
 from gatebook.model.errors import quoted
 from gatebook.model.principal import Principal
 from gatebook.model.target import Role
@@ -29,7 +29,7 @@ _VERSION: Final = 1
 class Kept(Protocol):
     """What of the store is needed here; the duties are those of `gatebook.store.base`."""
 
-    def add_request(self, request: Request, check: Callable[[tuple[Request, ...]], None]) -> None:
+    def add_request(self, request: Request, check: Callable[[Asking], None]) -> None:
         """Keep a new request, which `check` lets pass."""
 
 
@@ -95,9 +95,9 @@ class Counter:
         )
 
     def _add(self, request: Request) -> Request:
-        def check(others: tuple[Request, ...]) -> None:
-            rules.check_quota(others, request.made_at, pending=self.terms.pending, per_hour=self.terms.per_hour)
-            if request.kind is Kind.BREAK_GLASS and any(rules.waits_for_review(other) for other in others):
+        def check(asking: Asking) -> None:
+            rules.check_quota(asking, pending=self.terms.pending, per_hour=self.terms.per_hour)
+            if request.kind is Kind.BREAK_GLASS and asking.unreviewed:
                 raise NotNow("an earlier one waits for its review", "let an approver run `gatebook approvals review`")
             stamp = Stamp(self.writer, self.now())
             self.append(approval_entries.requested(stamp, request, policy_hash=""))
