@@ -140,6 +140,9 @@ def check_notify(notify: NotifySettings, place: Place) -> None:
             if isinstance(receiver, WebhookSettings) and not is_postable(receiver.url):
                 hint = "`http://` is for this machine only; what is secret belongs into `secret`"
                 raise here.below("url").fault("must be `https://host/path` without user or fragment", hint)
+            if not isinstance(receiver, WebhookSettings) and receiver.url.scheme in {"http", "https"}:
+                hint = "write `env:NAME` or `file:PATH`"
+                raise here.below("url").fault("must say where the address is, which is a secret", hint)
 
 
 def is_postable(url: str) -> bool:
