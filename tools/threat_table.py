@@ -66,6 +66,7 @@ THREATS = {
     "AU-13": "a gate that dies: its recordings are finished at the next start, and the book says so",
     "AU-14": "a recording written over, exchanged or lost, by whoever has every key: told by the hashes in the ledger",
     "AU-15": "an export whose receiver fails or whose process is killed: nothing is dropped, a lag is entered",
+    "AP-09": "hostile words in messages to chats and webhooks: escaped, cut, without links; nothing that comes back is used",
 }
 _CARRIER = re.compile(r"def test_([a-z]{2,3})_(\d\d)_\w+")
 
