@@ -51,6 +51,7 @@ THREATS = {
     "ID-05": "an issuer that takes the names of the gate's own identities: it cannot be configured",
     "ID-06": "guessing under other cases of a name, or by another method: one counter; nobody else is locked out",
     "AP-07": "policies or roles that ask for people who are not there: the gate does not start, nor take them up",
+    "AP-09": "hostile words in messages to chats: escaped, cut, without links; nothing that comes back is used",
     "AU-01": "an entry put into a journal, links and all: it is not what the notary sealed",
     "AU-02": "a tail that was cut, a ledger put back or remade: the seal, a kept checkpoint or a witness tells",
     "AU-03": "a journal, the ledger, or a segment that the notary did not remove, removed: it is missed",
@@ -66,7 +67,6 @@ THREATS = {
     "AU-13": "a gate that dies: its recordings are finished at the next start, and the book says so",
     "AU-14": "a recording written over, exchanged or lost, by whoever has every key: told by the hashes in the ledger",
     "AU-15": "an export whose receiver fails or whose process is killed: nothing is dropped, a lag is entered",
-    "AP-09": "hostile words in messages to chats and webhooks: escaped, cut, without links; nothing that comes back is used",
 }
 _CARRIER = re.compile(r"def test_([a-z]{2,3})_(\d\d)_\w+")
 

@@ -130,7 +130,7 @@ class Desk:
             stopping = asyncio.Event()
             task = asyncio.get_running_loop().create_task((notifier or self.start()).run(stopping))
             async with asyncio.timeout(20):
-                while not until() and not task.done():
+                while not until() and not task.done():  # noqa: ASYNC110  what is waited for is a test's own condition
                     await asyncio.sleep(0.005)
             stopping.set()
             await task
