@@ -28,7 +28,7 @@ from gatebook.model.ids import KeyId
 from gatebook.model.principal import Principal
 from gatebook.model.target import Target
 from gatebook.native.carrier import Carrier
-from gatebook.notify.outbox import read_standings
+from gatebook.notify.outbox import Standing, read_standings
 from gatebook.serve import export_run, notify_run
 from gatebook.serve import witness as witness_port
 from gatebook.serve.approvals import Approvals
@@ -53,6 +53,7 @@ from gatebook.store.base import Store
 from gatebook.store.sqlite import open_store
 from gatebook.vault.journal import JournalUnwritable, JournalWriter
 from gatebook.vault.keystore import KeyStore, open_ring
+from gatebook.vault.outgoing import ExportStanding
 from gatebook.vault.recordings import Recordings
 from gatebook.vault.recovery import finish_lost
 from gatebook.vault.witness import Witness
@@ -207,11 +208,8 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         helpers.append(loop.create_task(guard.run()))
     children = _children(settings, report)
     helpers += [loop.create_task(child.run()) for child in children]
-    standings = partial(export_run.read_standings, settings) if settings.exports else None
-    receivers = [one.name for one in settings.notify.receivers]
-    waiting = partial(read_standings, settings.outbox_path, receivers) if receivers else None
     counters = partial(_counters, carrier, guard)
-    with serve_metrics(counters, settings.gate.metrics_host, settings.gate.metrics_port, standings, waiting):
+    with serve_metrics(counters, settings.gate.metrics_host, settings.gate.metrics_port, *_standings(settings)):
         opened(port)
         if beside is not None:
             helpers.append(loop.create_task(_beside(beside)))
@@ -259,6 +257,17 @@ def _children(settings: Settings, report: Callable[[str, str], None]) -> list[Ch
     if settings.index.follow == "serve":
         children.append(IndexerProcess(settings.path))
     return children
+
+
+def _standings(
+    settings: Settings,
+) -> tuple[Callable[[], list[ExportStanding]] | None, Callable[[], list[Standing]] | None]:
+    """How exports, and receivers of notifications, are asked how they stand; None where there are none."""
+    receivers = [one.name for one in settings.notify.receivers]
+    return (
+        partial(export_run.read_standings, settings) if settings.exports else None,
+        partial(read_standings, settings.outbox_path, receivers) if receivers else None,
+    )
 
 
 def _counters(carrier: Carrier, guard: WitnessGuard | None) -> dict[str, int]:
