@@ -11,6 +11,7 @@ import pytest
 from support.asked import ANA, BO, CY, DIGEST, NOW, REQUEST, ROBIN, crowd, holding, person, vote
 
 from gatebook.approval import request as rules
+from gatebook.approval.people import Crowd
 from gatebook.approval.request import TRANSITIONS, NotNow, Step
 from gatebook.model.approval import Choice, Request, Requirement, State
 
@@ -126,7 +127,7 @@ def test_ap_12_is_used_as_often_as_its_terms_say() -> None:
         (DIGEST, crowd(replace(person(ANA, "dba"), disabled_at=NOW)), SECOND, "may not approve any more"),
     ],
 )
-def test_what_does_not_fit_at_use_is_not_used(digest: str, known: rules.Crowd, after: timedelta, words: str) -> None:
+def test_what_does_not_fit_at_use_is_not_used(digest: str, known: Crowd, after: timedelta, words: str) -> None:
     with pytest.raises(NotNow, match=words):
         rules.use(GRANTED, digest, known, NOW + after, "s_1.1")
 
