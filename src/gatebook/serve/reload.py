@@ -125,7 +125,9 @@ def fit(session: Session, old: Regime, new: Regime) -> Session | str:
     found = new.rules.targets.get(target.name)
     if found is None:
         return f"target {target.name} is gone"
-    same = next((one for one in found.roles if set(one.groups) & set(principal.groups)), None)
+    mine = [one for one in found.roles if set(one.groups) & set(principal.groups)]
+    given = [one for one in mine if one.is_on_request == bool(session.grant)]
+    same = next((one for one in given if not session.grant or one.name == role.name), None)
     if same is None or same.name != role.name:
         return f"role {role.name} at target {target.name} is gone for this identity"
     if (found.address, found.database, same.account.name) != (target.address, target.database, role.account.name):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from gatebook.model.principal import PrincipalKind
 from gatebook.model.target import Target
 from gatebook.policy.engine import Engine
 from gatebook.session.gate import Rules
-from gatebook.session.quorum import asks_people, check_quorum
+from gatebook.session.quorum import asks_people, check_quorum, check_roles
 from gatebook.store.sqlite import open_store
 
 
@@ -56,7 +56,7 @@ def read_regime(
     texts = _read_policies(settings)
     authorities, client_roots = _read_authorities(settings)
     engine = policy.load(texts)
-    _check_approvers(settings, engine)
+    _check_approvers(settings, engine, targets.values())
     rules = Rules(
         engine=engine,
         book=book,
@@ -92,13 +92,14 @@ def _read_policies(settings: Settings) -> dict[str, str]:
     return texts
 
 
-def _check_approvers(settings: Settings, engine: Engine) -> None:
-    """Refuse policies that ask people who are not there. The store is opened anew: a reload is on another thread."""
-    if not asks_people(engine.policies):
+def _check_approvers(settings: Settings, engine: Engine, targets: Collection[Target]) -> None:
+    """Refuse what asks people who are not there. The store is opened anew: a reload is on another thread."""
+    if not asks_people(engine.policies) and not any(role.is_on_request for one in targets for role in one.roles):
         return
     store = open_store(settings.store_path)
     try:
         check_quorum(engine.policies, store, settings.approval.provider_groups)
+        check_roles(targets, store, settings.approval.provider_groups)
     finally:
         store.close()
 

@@ -12,7 +12,8 @@ from typing import Protocol
 from gatebook.approval.people import Crowd
 from gatebook.model.approval import Requirement
 from gatebook.model.credential import KeyRecord, Person, SigningKey
-from gatebook.model.errors import quoted
+from gatebook.model.errors import OperatorFault, quoted
+from gatebook.model.target import Target
 from gatebook.policy.faults import PolicyFault, Problem
 from gatebook.policy.obligations import hold_of
 from gatebook.policy.source import Policy
@@ -39,6 +40,23 @@ def check_quorum(policies: Iterable[Policy], known: Known, provider_groups: Coll
     problems = tuple(sorted(_problems(policies, known, provider_groups)))
     if problems:
         raise PolicyFault(problems)
+
+
+def check_roles(targets: Iterable[Target], known: Known, provider_groups: Collection[str]) -> None:
+    """Let targets pass whose roles have enough people to give them. OperatorFault with the first that has not."""
+    for target in targets:
+        for role in target.roles:
+            if not role.is_on_request or role.approvers in provider_groups:
+                continue
+            able = len(_able(role.approvers, known, signed=True))
+            if able < role.approvers_needed:
+                asked = f"{role.approvers_needed} of group {quoted(role.approvers)}"
+                raise OperatorFault(
+                    f"the role {quoted(role.name)} of target {quoted(target.name)} is given by {asked}, "
+                    f"and {able or 'nobody'} there could",
+                    f"add people with `gatebook person add NAME --group {role.approvers}`, each with a key of "
+                    "`gatebook person key add`; or name the group in `approval.provider_groups`",
+                )
 
 
 def asks_people(policies: Iterable[Policy]) -> bool:
