@@ -153,10 +153,11 @@ class Approvals:
         if asked.matter.unfit:
             return NoConsent(refused("approval.unfit", f"people cannot be asked about this: {asked.matter.unfit}"))
         try:
-            found = await self._do(lambda: self._find(asked))
-            if found is None:
-                found = await self._ask(asked)
-            return await self._do(lambda: self._settle(asked, found))
+            answer = await self._do(lambda: self._settle_found(asked))
+            if answer is not None:
+                return answer
+            made = await self._ask(asked)
+            return await self._do(lambda: self._settle(asked, made))
         except NotNow as fault:
             return NoConsent(refused("approval.flood", fault.message, fault.hint))
         except EntryFault:
@@ -186,11 +187,15 @@ class Approvals:
 
     # ── on the thread ───────────────────────────────────────────────────────────────────────────
 
-    def _find(self, asked: Asked) -> Request | None:
-        """Return the request on which this operation waits, or the one that it may claim."""
+    def _settle_found(self, asked: Asked) -> Consent | NoConsent | Waits | None:
+        """Settle by the request on which this operation waits, or one that it may claim; None if there is neither.
+
+        Found and settled in one go: what two sessions found, only one of them could claim.
+        """
         store, subject = self._stored(), asked.session.principal.subject
         found = store.find_held(asked.session.id, asked.operation)
-        return found or store.find_claimable(subject, asked.matter.lookup())
+        found = found or store.find_claimable(subject, asked.matter.lookup())
+        return None if found is None else self._settle(asked, found)
 
     def _settle(self, asked: Asked, found: Request) -> Consent | NoConsent | Waits:
         place = (asked.session.id, asked.operation)
