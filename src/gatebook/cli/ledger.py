@@ -76,9 +76,9 @@ def verify(
 ) -> None:
     """Verify the ledger, every journal and every recording: signature, tree, links, hashes, sequence, completeness.
 
-    Whatever ran by an approval must be what people consented to. Works with a gate running, and without the recording key; with it, private parts and recordings are opened too.
-    Anything that is wrong is a finding, and the exit status is 1. What a crash of the gate left, and the gate wrote
-    down when it came back, is told as accounted for.
+    Whatever ran by an approval must be what people consented to. Works with a gate running, and without the recording
+    key; with it, private parts and recordings are opened too. Anything that is wrong is a finding, and the exit status
+    is 1. What a crash of the gate left, and the gate wrote down when it came back, is told as accounted for.
 
     Whoever can write the data folder can write `ledger.vkey` too: name the key with `--key`; one that was given up
     since leads to the present one. Whoever has the notary's key too is found by what is elsewhere: an older checkpoint

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the entries of a bundle tell, gathered for the page in it: sessions with operations, logins, and the rest."""
+"""What the entries of a bundle tell, gathered for the page in it: sessions with operations, approvals, logins, the rest."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from gatebook.evidence.approval_story import ToldApproval, tell_approval
+from gatebook.evidence.bundle_approvals import request_of
 from gatebook.evidence.entry import EntryFault, Leaf
 from gatebook.evidence.logins import LoginSummary, summarise_login
 from gatebook.evidence.sessions import (
@@ -24,13 +26,17 @@ Opened = Callable[[int, Leaf], Leaf]
 
 @dataclass(slots=True)
 class ToldOperation:
-    """An operation; `text`, `params` and `error` are empty where contents are not disclosed."""
+    """An operation; `text`, `params` and `error` are empty where contents are not disclosed.
+
+    `approval` is the request that it names, empty where there is none.
+    """
 
     summary: OperationSummary
     index: int
     text: str = ""
     params: list[str] = field(default_factory=list)
     error: str = ""
+    approval: str = ""
 
 
 @dataclass(slots=True)
@@ -48,6 +54,7 @@ class Story:
     """All that a bundle tells. `others` counts entries that are of neither, by kind."""
 
     sessions: dict[str, ToldSession] = field(default_factory=dict)
+    approvals: dict[str, ToldApproval] = field(default_factory=dict)
     logins: list[LoginSummary] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
 
@@ -85,6 +92,7 @@ def _add(story: Story, operations: dict[str, ToldOperation], index: int, leaf: L
             private = opened(index, leaf)
             operation.summary, operation.index = summary, index
             operation.text, operation.params = _text(private, "text"), _params(private)
+            operation.approval = request_of(leaf)
         case "operation.outcome" if name in operations:
             summarise_outcome(operations[name].summary, leaf)
             operations[name].error = _error(opened(index, leaf))
@@ -92,6 +100,8 @@ def _add(story: Story, operations: dict[str, ToldOperation], index: int, leaf: L
             summarise_end(session.summary, leaf)
         case "authn" | "authn.counted":
             story.logins.append(summarise_login(leaf))
+        case _ if event.startswith("approval."):
+            tell_approval(story.approvals, index, leaf)
         case _:
             story.others[event] += 1
 
