@@ -21,8 +21,8 @@ from gatebook.evidence.sessions import HELD
 MAX_SESSIONS = 500  # LIMIT: with these bounds a page stays below 64 MiB whatever clients wrote
 MAX_OPERATIONS = 5000
 MAX_LOGINS = 1000
-MAX_APPROVALS = 500
-MAX_VOTES = 100  # of an approval
+MAX_APPROVALS = 200
+MAX_VOTES = 20  # of an approval
 MAX_CELL = 1000  # characters
 MAX_WORD = 200
 
@@ -119,7 +119,7 @@ def _operation(operation: ToldOperation, approval: ToldApproval | None) -> tuple
     decision = f'<span class="no">{decided}</span> {_text(about.refusal)}' if is_refused else decided
     if approval is not None:
         consenting = ", ".join(approval.consenting[:MAX_VOTES]) or "nobody"
-        words = _text(f"approval {approval.id}: approved by {consenting}", MAX_CELL)
+        words = _text(f"approval {approval.id}: approved by {consenting}")
         decision += f"<br>{words}"
     came = f"{about.status} {about.sqlstate}".strip() or ("not run" if is_refused or is_held else "none yet")
     outcome = _text(came) + (f"<br>{_text(operation.error, MAX_CELL)}" if operation.error else "")

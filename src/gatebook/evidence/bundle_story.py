@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the entries of a bundle tell, gathered for the page in it: sessions with operations, approvals, logins, the rest."""
+"""What the entries of a bundle tell, gathered for the page in it: sessions, approvals, logins, and the rest."""
 
 from __future__ import annotations
 
