@@ -24,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
+from approvals import measure_approvals  # noqa: E402  tools are on the path now
 from bulk import WAYS, open_bulk  # noqa: E402  tools are on the path now
 from idle import WANTED, idle_kib, possible  # noqa: E402
 from index import ENTRIES, measure_index  # noqa: E402
@@ -44,7 +45,7 @@ SELECTS = {
     "busy": [Case("simple", 300, tls) for tls in (False, True)],
     "new": [Case("simple", 1, tls=False), Case("simple", 1, tls=False, flood=True)],
 }
-OTHERS = ("bulk", "memory", "ledger", "index", "idle")
+OTHERS = ("bulk", "memory", "ledger", "index", "approvals", "idle")
 # Beside the clients of a case: PgBouncer keeps connections for two seconds, the gate has one for the catalogue.
 CONNECTIONS = {"max_connections": "800"}
 PLAIN_WIDTH = 150
@@ -97,6 +98,8 @@ def main() -> int:
             if "bulk" in names:
                 figures += _bulk(server, variants, rounds)
             figures += _books(server, names, seconds, QUICK_ENTRIES if options.quick else ENTRIES)
+            if "approvals" in names:
+                figures += _approvals()
             if "idle" in names:
                 figures += _many_idle(console)
     except (PostgresMissing, BenchFailed, RuntimeError) as caught:
@@ -190,6 +193,11 @@ def _books(server: Postgres, names: Sequence[str], seconds: int, entries: int) -
     if "index" in names:
         for metric, value, unit in measure_index(entries):
             yield _figure(f"the index of {entries:,} entries", "gatebook", metric, value, unit)
+
+
+def _approvals() -> Iterable[Figure]:
+    for metric, value, unit in measure_approvals():
+        yield _figure("operations that wait for people", "gatebook", metric, value, unit)
 
 
 def _many_idle(console: Console) -> Iterable[Figure]:

@@ -13,20 +13,28 @@ Ask = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Seen:
-    """What the agent's psql printed, output and errors in order, and its exit status."""
+    """What the agent's psql printed, output and errors in order, and its exit status.
+
+    `approver` is what the person at the command line was shown, if somebody had to consent, and what came of it.
+    """
 
     text: str
     status: int
+    approver: str = ""
 
 
 @dataclass(frozen=True)
 class Act:
-    """One run of psql: each of `commands` is sent as one message. `check` yields what is not as it should be."""
+    """One run of psql: each of `commands` is sent as one message. `check` yields what is not as it should be.
+
+    `held` says that psql waits until a person has looked at it and signed.
+    """
 
     title: str
     point: str
     commands: tuple[str, ...]
     check: Callable[[Seen, list[dict[str, Any]], Ask], Iterator[str]]
+    held: bool = False
 
 
 def expect(words: str, *, fact: bool) -> Iterator[str]:
@@ -107,6 +115,18 @@ def _hidden(seen: Seen, book: list[dict[str, Any]], ask: Ask) -> Iterator[str]:
     yield from expect("the table payments is gone", fact=ask("SELECT to_regclass('payments') IS NOT NULL") == "t")
 
 
+def _held(seen: Seen, book: list[dict[str, Any]], ask: Ask) -> Iterator[str]:
+    yield from expect("psql was not told that it waits", fact="NOTICE:  gatebook: this waits for approval" in seen.text)
+    yield from expect("psql did not go on", fact=seen.text.rstrip().endswith("UPDATE 52000") and seen.status == 0)
+    yield from expect("the approver was not shown the statement", fact="UPDATE orders SET note" in seen.approver)
+    yield from expect("the vote did not grant it", fact="is granted" in seen.approver)
+    yield from expect(
+        "the book has no UPDATE that was allowed and done", fact=told(book) == [("UPDATE", "allow", "done")]
+    )
+    changed = ask("SELECT count(*) FROM orders WHERE note = 'stock-taking'")
+    yield from expect("the orders are not changed", fact=changed == "52000")
+
+
 _COPIED = "SELECT method, count(*) AS payments, sum(amount) AS amount FROM payments GROUP BY method ORDER BY method"
 
 ACTS = (
@@ -160,5 +180,12 @@ ACTS = (
         "Everything in one message is judged before any of it is sent: not even the SELECT runs.",
         ("SELECT 1; /* nothing to see here */ DROP TABLE payments",),
         _hidden,
+    ),
+    Act(
+        "an UPDATE of a whole table, held until a person consents",
+        "psql waits. The owner sees exactly what would run, signs with an SSH key, and it goes on: this one, once.",
+        ("UPDATE orders SET note = 'stock-taking'",),
+        _held,
+        held=True,
     ),
 )

@@ -101,6 +101,9 @@ def _show(console: Console, number: int, act: Act, seen: Seen, session: dict[str
     sent = "$ psql ..." + "\n   ".join(f" -c {_quote(sql)}" for sql in act.commands) + "\n"
     table.add_row(Text(sent, style="dim") + Text(seen.text.rstrip()), _book(session))
     console.print(table)
+    if seen.approver:
+        console.print(Text("what the approver saw, and did", style="bold cyan"))
+        console.print(Text(seen.approver.rstrip()))
 
 
 def _book(session: dict[str, Any]) -> Text:
@@ -118,6 +121,8 @@ def _book(session: dict[str, Any]) -> Text:
         words.append(f" {_why(operation, allowed=allowed)}\n")
         for action, thing in operation["accesses"][:4]:
             words.append(f"    {action} {thing}\n", style="dim")
+        if operation.get("approval"):
+            words.append(f"    approved: {operation['approval']}\n", style="dim")
         words.append(f"    {_end(operation)}\n")
     words.append(f"\nended: {session['cause']}", style="dim")
     return words

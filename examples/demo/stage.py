@@ -22,6 +22,7 @@ from throwaway_postgres import Postgres, free_port, throwaway_postgres
 HERE = Path(__file__).resolve().parent
 AGENT = "stock-helper"
 GROUP = "shop-agents"
+APPROVER = "olive"
 END_S = 10.0
 
 # The account of the role owns its tables, as the accounts of applications usually do, so that whatever is refused here
@@ -58,17 +59,31 @@ class Stage:
             command += ["-c", sql]
         surroundings = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         surroundings |= {"PGPASSWORD": self.key.token, **self.server.programs.environment()}
-        done = subprocess.run(
+        with subprocess.Popen(
             command,
             env=surroundings,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
-            timeout=60,
-        )
-        return Seen(done.stdout, done.returncode), self._session_since(before)
+        ) as psql:
+            approver = self._approve() if act.held else ""
+            text, _ = psql.communicate(timeout=60)
+        return Seen(text, psql.returncode, approver), self._session_since(before)
+
+    def _approve(self) -> str:
+        """Be the person who is asked: look at the request, sign, and return what the command line showed."""
+        request = next(iter(self._wait(lambda: self.gate.ask("approvals", "list"))))["request"]
+        shown = self.gate.run("approvals", "show", request).stdout
+        words = ("approvals", "approve", request, "--person", APPROVER, "--key")
+        voted = self.gate.run(*words, str(self.gate.folder / "shop_owner")).stderr
+        return f"$ gatebook approvals show {request}\n{shown}\n$ gatebook {' '.join(words)} shop_owner\n{voted}"
+
+    def _wait(self, ask: Callable[[], Any]) -> Any:  # noqa: ANN401  what JSON holds
+        deadline = time.monotonic() + END_S
+        while not (found := ask()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
 
     @property
     def conninfo(self) -> str:
@@ -109,6 +124,7 @@ def set_stage(folder: Path, say: Callable[[str], None]) -> Iterator[Stage]:
         say(f"gatebook init made {_short(gate.config)}; the policies are those of examples/demo/policies")
         say(f"gatebook key create made key {key.id} for the agent {AGENT}, owned by {OWNER}, in group {GROUP}")
         gate.serve()
+        say(f"gatebook person add made {APPROVER}, of the shop's owners, with an SSH key to sign with")
         say(f"gatebook serve listens on port {gate.port}")
         try:
             yield Stage(server, gate, key)
@@ -126,6 +142,11 @@ def _make_gate(folder: Path, port: int, passwords: dict[str, str]) -> tuple[Gate
     shutil.rmtree(folder, ignore_errors=True)
     policies = {path.name: path.read_text() for path in (HERE / "policies").glob("*.cedar")}
     gate = make_gate(folder, shop, policies=policies)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", APPROVER, "-f", str(folder / "shop_owner")], check=True
+    )
+    gate.run("person", "add", APPROVER, "--group", "shop-owners")
+    gate.run("person", "key", "add", APPROVER, str(folder / "shop_owner.pub"))
     return gate, gate.create_key(AGENT, (GROUP,))
 
 

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "control": {"model", "identity", "policy", "approval", "masking", "evidence", "session", "store", "vault"},
     "config": {"model"},
     "__main__": {"cli"},
-    "cli": {"model", "identity", "policy", "evidence", "session", "store", "vault", "export", "config"},
+    "cli": {"model", "identity", "policy", "approval", "evidence", "session", "store", "vault", "export", "config"},
     "app": {
         *{"model", "native.pure", "native.carrier", "identity", "policy", "approval", "masking", "evidence"},
         *{"session", "protocols", "vault", "store", "export", "serve", "config", "trial"},

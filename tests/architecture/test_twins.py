@@ -32,6 +32,7 @@ WITHOUT_TWIN = {
     "gatebook.serve.gateway": "needs a carrier and a database: tests/real",
     "gatebook.serve.indexer": "tests/real/test_search.py kills it",
     "gatebook.serve.inquiry": "needs a database: tests/real",
+    "gatebook.serve.live": "values",
     "gatebook.serve.logs": "sets up the log of the process, once; tests/real read it",
     "gatebook.serve.notary": "tests/real/test_ledger.py kills it, and lets it find tampering",
     "gatebook.serve.tasks": "tests/real ends gates with work under way",

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from throwaway_gate import Gate
 from throwaway_postgres import Postgres
 
 from gatebook.vault.journal import Faults, JournalReader
@@ -72,6 +73,7 @@ def approvers(
     policies: Mapping[str, str] = POLICIES,
     people: Mapping[str, tuple[str, ...]] = PEOPLE,
     approval: Mapping[str, Any] | None = None,
+    adapt: Callable[[Gate], None] | None = None,
 ) -> Iterator[Approvers]:
     """A gate that serves, before a database of its own."""
     make_database(server, database)
@@ -82,6 +84,8 @@ def approvers(
         keys[name] = make_key(folder.with_name("keys"), name)
         place.gate.run("person", "add", name, *[word for group in groups for word in ("--group", group)])
         place.gate.run("person", "key", "add", name, str(keys[name].public))
+    if adapt:
+        adapt(place.gate)
     if approval:
         place.gate.set("approval", **approval)
     place.gate.serve()

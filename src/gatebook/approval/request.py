@@ -7,14 +7,14 @@ that what was checked still holds when it is written. Times are aware UTC, passe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from gatebook.approval.people import Crowd, ineligible, is_met
-from gatebook.model.approval import Choice, Request, State, Vote
+from gatebook.model.approval import Asking, Choice, Kind, Request, State, Vote
 from gatebook.model.errors import ClientFault
 from gatebook.model.principal import Subject
 
@@ -33,6 +33,7 @@ class Step(StrEnum):
     ANNUL = "annul"
     USE = "use"
     USE_UP = "use up"
+    REVIEW = "review"
 
 
 TRANSITIONS: Final[Mapping[tuple[State, Step], State]] = {
@@ -46,6 +47,9 @@ TRANSITIONS: Final[Mapping[tuple[State, Step], State]] = {
     (State.GRANTED, Step.CANCEL): State.CANCELLED,
     (State.GRANTED, Step.WITHDRAW): State.WITHDRAWN,
     (State.GRANTED, Step.ANNUL): State.VOID,
+    (State.EXPIRED, Step.REVIEW): State.REVIEWED,
+    (State.CANCELLED, Step.REVIEW): State.REVIEWED,
+    (State.VOID, Step.REVIEW): State.REVIEWED,
 }
 
 
@@ -64,13 +68,9 @@ def cast(request: Request, vote: Vote, crowd: Crowd) -> Request:
         raise NotNow(f"the request is {request.state.value} already", "see `gatebook approvals list`")
     if vote.at >= request.decide_by:
         raise NotNow("the request has expired", "the operation has to be asked for again")
-    why = ineligible(request.principal, request.hold, request.made_at, vote.person, crowd)
-    if why:
-        raise NotNow(f"this person may not vote on it: {why}", "an approver of the group, other than who asks, has to")
-    if any(crowd.human(other.person) == crowd.human(vote.person) for other in request.votes):
-        raise NotNow("this person has voted already", "`withdraw` takes a consent back before it is used")
-    if vote.method == "session" and request.hold.signed:
-        raise NotNow("the vote is not signed", "sign it with a passkey or an SSH key that is yours")
+    if vote.choice is Choice.REVIEW:
+        raise NotNow("there is nothing to review yet", "approve or deny it")
+    _check_voter(request, vote, crowd)
     voted = replace(request, votes=(*request.votes, vote))
     if vote.choice is Choice.DENY:
         return _end(voted, Step.DENY, vote.at, vote.reason)
@@ -78,6 +78,52 @@ def cast(request: Request, vote: Vote, crowd: Crowd) -> Request:
         return voted
     granted = _step(voted, Step.GRANT)
     return replace(granted, use_by=vote.at + timedelta(seconds=request.use_s))
+
+
+def take(request: Request, now: datetime) -> Request:
+    """Grant a new request that breaks glass: nobody is asked, and somebody has to review it."""
+    if request.kind is not Kind.BREAK_GLASS:
+        raise NotNow("it has to be approved", "wait for its approvers")
+    return replace(_step(request, Step.GRANT), use_by=now + timedelta(seconds=request.use_s))
+
+
+def waits_for_review(request: Request) -> bool:
+    """Whether glass was broken, is over, and nobody has looked at it."""
+    return request.kind is Kind.BREAK_GLASS and (request.state, Step.REVIEW) in TRANSITIONS
+
+
+def review(request: Request, vote: Vote, crowd: Crowd) -> Request:
+    """Say that an approver has looked at what was done. NotNow if it is not over, or they may not."""
+    if not waits_for_review(request) or vote.choice is not Choice.REVIEW:
+        raise NotNow("there is nothing to review", "it is reviewed once its time is over")
+    _check_voter(request, vote, crowd)
+    return replace(_step(request, Step.REVIEW), votes=(*request.votes, vote))
+
+
+def enter(request: Request, digest: str, crowd: Crowd, now: datetime) -> Request:
+    """Count one session under a role that was given. NotNow as `use`; who broke glass needs nobody's consent."""
+    if request.state is not State.GRANTED or now >= request.ends_at():
+        raise NotNow("the role is over", "ask for it again")
+    if digest != request.digest:
+        raise NotNow("the role was given to somebody else, or on other terms", "ask for it again")
+    if not stands(request, crowd):
+        raise NotNow("who gave the role may not give it any more", "ask for it again")
+    return replace(_step(request, Step.USE), used=request.used + 1)
+
+
+def stands(request: Request, crowd: Crowd) -> bool:
+    """Whether a granted role still has the consent it needs."""
+    return request.kind is Kind.BREAK_GLASS or is_satisfied(request, crowd)
+
+
+def _check_voter(request: Request, vote: Vote, crowd: Crowd) -> None:
+    why = ineligible(request.principal, request.hold, request.made_at, vote.person, crowd)
+    if why:
+        raise NotNow(f"this person may not vote on it: {why}", "an approver of the group, other than who asks, has to")
+    if any(crowd.human(other.person) == crowd.human(vote.person) for other in request.votes):
+        raise NotNow("this person has voted already", "`withdraw` takes a consent back before it is used")
+    if vote.method == "session" and request.hold.signed:
+        raise NotNow("the vote is not signed", "sign it with a passkey or an SSH key that is yours")
 
 
 def use(request: Request, digest: str, crowd: Crowd, now: datetime, by: str) -> Request:
@@ -101,12 +147,11 @@ def use(request: Request, digest: str, crowd: Crowd, now: datetime, by: str) -> 
     return _end(counted, Step.USE_UP, now, "") if last else _step(counted, Step.USE)
 
 
-def check_quota(others: Iterable[Request], now: datetime, *, pending: int, per_hour: int) -> None:
-    """Let somebody ask once more who has these requests. NotNow where too many are open, or came within the hour."""
-    known = list(others)
-    if sum(other.is_open for other in known) >= pending:
+def check_quota(asking: Asking, *, pending: int, per_hour: int) -> None:
+    """Let somebody ask once more. NotNow where too many of theirs are open, or came within the hour."""
+    if asking.open >= pending:
         raise NotNow("too many requests of this identity are open", "wait until people have decided on them")
-    if sum(now - other.made_at < timedelta(hours=1) for other in known) >= per_hour:
+    if asking.recent >= per_hour:
         raise NotNow("this identity has asked too often within the hour", "ask for a role for a time instead")
 
 
@@ -130,6 +175,13 @@ def withdraw(request: Request, person: Subject, crowd: Crowd, now: datetime, why
 def annul(request: Request, now: datetime, why: str) -> Request:
     """End a granted request that must not be used: what it was for has changed. NotNow if it is not granted."""
     return _end(request, Step.ANNUL, now, why)
+
+
+def end_unfit(request: Request, now: datetime, why: str) -> Request:
+    """End an open request that does not fit any more: late, cancelled or void. NotNow if it is over."""
+    if now >= request.ends_at():
+        return expire(request, now)
+    return cancel(request, now, why) if request.state is State.PENDING else annul(request, now, why)
 
 
 def is_satisfied(request: Request, crowd: Crowd) -> bool:

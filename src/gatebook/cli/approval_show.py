@@ -81,22 +81,27 @@ def print_request(request: Request) -> None:
         for name, sql in cast("list[list[Value]]", shown.get("prepared", [])):
             click.echo(f"  prepared {harmless(_text(name))}: {harmless(_text(sql))}")
         click.echo("")
+        preview = cast("Mapping[str, Value]", shown.get("preview", {}))
+        for line in cast("list[str]", preview.get("plan", [])):
+            click.echo(f"  {harmless(line)}")
+        if "none" in preview:
+            click.echo(f"  no preview: {harmless(str(preview['none']))}")
+        click.echo("")
     principal = request.principal
-    print_facts(
-        {
-            "request": f"{request.id}, {request.state.value}" + (f": {request.why}" if request.why else ""),
-            "who asks": str(principal.subject),
-            "on behalf of": str(principal.owner) if principal.owner else "nobody",
-            "through": ", ".join(map(str, principal.chain)),
-            "target": f"{request.target}/{request.database} as {request.role}",
-            "does": ", ".join(cast("list[str]", shown.get("verbs", []))) or f"role for {request.minutes} minutes",
-            "approvers": _approvers(request),
-            "covers": f"{request.hold.cover.value}, {request.hold.uses} use" + ("s" if request.hold.uses > 1 else ""),
-            "made": show_time(request.made_at),
-            "expires": show_time(request.ends_at()),
-            "digest": request.digest,
-        }
-    )
+    facts = {
+        "request": f"{request.id}, {request.state.value}" + (f": {request.why}" if request.why else ""),
+        "who asks": str(principal.subject),
+        "on behalf of": str(principal.owner) if principal.owner else "nobody",
+        "through": ", ".join(str(actor) for actor in principal.chain if actor != principal.subject),
+        "target": f"{request.target}/{request.database} as {request.role}",
+        "does": ", ".join(cast("list[str]", shown.get("verbs", []))) or f"role for {request.minutes} minutes",
+        "approvers": _approvers(request),
+        "covers": f"{request.hold.cover.value}, {request.hold.uses} use" + ("s" if request.hold.uses > 1 else ""),
+        "made": show_time(request.made_at),
+        "expires": show_time(request.ends_at()),
+        "digest": request.digest,
+    }
+    print_facts({name: value for name, value in facts.items() if value})
     policies = cast("list[Mapping[str, str]]", shown.get("policies", []))
     if policies:
         click.echo("")

@@ -6,18 +6,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from gatebook.approval.request import waits_for_review
 from gatebook.cli.approval_show import object_of, print_request, rows_of
 from gatebook.cli.common import WRITER, config_option, json_option, load, now, opened_journal, opened_store, operator
 from gatebook.cli.output import print_json, print_table, say
 from gatebook.config import Settings
 from gatebook.identity.api_key import local_issuer
-from gatebook.model.approval import OPEN, Choice, State
-from gatebook.model.errors import OperatorFault, quoted
+from gatebook.model.approval import Choice, State
+from gatebook.model.errors import Bug, OperatorFault
 from gatebook.model.principal import Subject
 
 if TYPE_CHECKING:
@@ -41,7 +43,9 @@ def command() -> None:
 def list_requests(config: Path, *, with_ended: bool, as_json: bool) -> None:
     """List the requests, newest first."""
     with opened_store(load(config)) as store:
-        found = store.list_requests(State if with_ended else OPEN, MOST)
+        found = store.list_requests(State, MOST)
+    if not with_ended:
+        found = tuple(request for request in found if request.is_open or waits_for_review(request))
     if as_json:
         print_json([object_of(request) for request in found])
         return
@@ -125,7 +129,7 @@ def approve(
 @command.command("deny")
 @click.argument("request")
 @_voter
-@click.option("--reason", required=True, help="Words that who asks is told, and the book keeps.")
+@click.option("--reason", default="", help="Words that who asks is told, and the book keeps. Needed without a ballot.")
 @config_option
 @json_option
 def deny(
@@ -143,26 +147,52 @@ def deny(
     _vote(config, request, Choice.DENY, person, reason=reason, signing=(key, ballot_file, signature), as_json=as_json)
 
 
+@command.command("review")
+@click.argument("request")
+@_voter
+@click.option("--reason", default="", help="What the review found; the book keeps it. Needed without a ballot.")
+@config_option
+@json_option
+def review(
+    request: str,
+    config: Path,
+    *,
+    person: str,
+    key: Path | None,
+    ballot_file: Path | None,
+    signature: Path | None,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Say, with a signature, that you have looked at what was done by breaking glass."""
+    _vote(
+        config,
+        request,
+        Choice.REVIEW,
+        person,
+        reason=reason,
+        signing=(key, ballot_file, signature),
+        as_json=as_json,
+    )
+
+
 @command.command("ballot")
 @click.argument("request")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--person", required=True, help="Who votes: a name of this gate, or `ISSUER|SUBJECT`.")
-@click.option("--deny", "denies", is_flag=True, help="A vote against it.")
+@click.option("--choice", type=click.Choice([one.value for one in Choice]), default="approve", show_default=True)
 @click.option("--reason", default="", help="Words that the book keeps.")
 @config_option
-def write_ballot(request: str, file: Path, config: Path, *, person: str, denies: bool, reason: str) -> None:
+def write_ballot(request: str, file: Path, config: Path, *, person: str, choice: str, reason: str) -> None:
     """Write a vote to FILE, to be signed elsewhere within ten minutes."""
     from gatebook.evidence.approval import NAMESPACE  # noqa: PLC0415  cryptography, only where it is needed
 
     settings = load(config)
     with opened_booth(settings) as booth:
-        choice = Choice.DENY if denies else Choice.APPROVE
-        ballot = booth.ballot(booth.find(request), subject_of(settings, person), choice, reason)
+        ballot = booth.ballot(booth.find(request), subject_of(settings, person), Choice(choice), reason)
     file.write_bytes(ballot.message())
     say(f"sign it: ssh-keygen -Y sign -n {NAMESPACE} -f ~/.ssh/id_ed25519 {file}")
-    verb = "deny" if denies else "approve"
-    words = f" --reason {quoted(reason)}" if denies else ""
-    say(f"then: gatebook approvals {verb} {request} --person {person} --ballot {file} --signature {file}.sig{words}")
+    say(f"then: gatebook approvals {choice} {request} --person {person} --ballot {file} --signature {file}.sig")
 
 
 @command.command("withdraw")
@@ -173,7 +203,7 @@ def write_ballot(request: str, file: Path, config: Path, *, person: str, denies:
 def withdraw(request: str, config: Path, *, person: str, reason: str) -> None:
     """Take consent back before it is used."""
     settings = load(config)
-    with opened_booth(settings) as booth:
+    with opened_booth(settings) as reading, writing(settings, reading) as booth:
         booth.withdraw(request, subject_of(settings, person), reason)
     say(f"{request} is withdrawn")
 
@@ -183,7 +213,8 @@ def withdraw(request: str, config: Path, *, person: str, reason: str) -> None:
 @config_option
 def cancel(request: str, config: Path) -> None:
     """End a request as the operator of this gate."""
-    with opened_booth(load(config)) as booth:
+    settings = load(config)
+    with opened_booth(settings) as reading, writing(settings, reading) as booth:
         booth.cancel(request, f"cancelled by {operator()}")
     say(f"{request} is cancelled")
 
@@ -196,16 +227,25 @@ def subject_of(settings: Settings, name: str) -> Subject:
 
 @contextmanager
 def opened_booth(settings: Settings) -> Iterator[Booth]:
-    """Open where votes are given, with the journal of the command line."""
+    """Open where requests are looked at, and ballots are made out. Nothing can be written before `writing`."""
     from gatebook.session.voting import Booth  # noqa: PLC0415  cryptography, only where it is needed
 
     with opened_store(settings) as store:
+        yield Booth(settings.gate.name, WRITER, store, _unwritten, now)
 
-        def append(leaf: bytes) -> None:
-            with opened_journal(settings) as journal:
-                journal.append(leaf)
 
-        yield Booth(settings.gate.name, WRITER, store, append, now)
+@contextmanager
+def writing(settings: Settings, booth: Booth) -> Iterator[Booth]:
+    """Hold the journal of the command line while a vote or an end is written.
+
+    The journal comes before the store's transaction, as in every other command: two could else wait for each other.
+    """
+    with opened_journal(settings) as journal:
+        yield replace(booth, append=journal.append)
+
+
+def _unwritten(leaf: bytes) -> None:
+    raise Bug(f"an entry of {len(leaf)} bytes outside `writing`")
 
 
 def _vote(
@@ -233,13 +273,16 @@ def _vote(
             if (ballot.request, ballot.choice, ballot.person) != (request, choice, subject):
                 raise OperatorFault("the ballot says something else", "name request, person and choice as it does")
         elif key is not None:
+            if choice is not Choice.APPROVE and not reason:
+                raise OperatorFault("a reason is needed", "give `--reason`")
             ballot = booth.ballot(found, subject, choice, reason)
             signature = sign(key, NAMESPACE, ballot.message())
         else:
             raise OperatorFault("a vote needs a signature", "give `--key`, or `--ballot` and `--signature`")
-        changed = booth.vote(ballot, method=SSH, key=key_of(signature), signature=signature, channel=CHANNEL)
+        with writing(settings, booth) as open_booth:
+            changed = open_booth.vote(ballot, method=SSH, key=key_of(signature), signature=signature, channel=CHANNEL)
     if as_json:
         print_json(object_of(changed))
         return
-    verb = "approved" if choice is Choice.APPROVE else "denied"
+    verb = {Choice.APPROVE: "approved", Choice.DENY: "denied", Choice.REVIEW: "reviewed"}[choice]
     say(f"{verb} by {subject.subject}; {request} is {changed.state.value}")

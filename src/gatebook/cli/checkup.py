@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gatebook.cli.application import load_application
 from gatebook.cli.checkup_ledger import check_anchors, check_notary, check_others, check_sealing
-from gatebook.cli.common import recordings_of
+from gatebook.cli.common import check_approvers, recordings_of
 from gatebook.cli.verdicts import Check, Verdict
 from gatebook.config import SecretRef, Secrets, Settings, load_settings
 from gatebook.identity.authority import RootsFault, parse_roots
@@ -73,6 +73,7 @@ def _guarded(check: Callable[[Settings], Iterator[Check]], settings: Settings) -
 
 def _check_policies(settings: Settings) -> Iterator[Check]:
     from gatebook import policy  # noqa: PLC0415  the policy engine, only where it is asked
+    from gatebook.session.quorum import asks_people  # noqa: PLC0415  as above
 
     files = sorted(settings.policy.folder.glob("*.cedar"))
     engine = policy.load({path.name: path.read_text("utf-8") for path in files})
@@ -80,6 +81,11 @@ def _check_policies(settings: Settings) -> Iterator[Check]:
         yield Check("policies", Verdict.WRONG, f"none in {settings.policy.folder}: nothing is permitted")
     else:
         yield Check("policies", Verdict.OK, f"{len(files)} files, {engine.hash}")
+    if asks_people(engine.policies):
+        if check_approvers(settings, engine.policies):
+            yield Check("approvers", Verdict.OK, "every group that is asked has enough people who could vote")
+        else:
+            yield Check("approvers", Verdict.WEAK, "there is no store yet, so nobody who could vote")
 
 
 def _check_permissions(settings: Settings) -> Iterator[Check]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from gatebook.store.base import Store
 from gatebook.store.sqlite import open_store
 
 if TYPE_CHECKING:
+    from gatebook.policy.source import Policy
     from gatebook.vault.journal import JournalWriter
     from gatebook.vault.notary import Folders
     from gatebook.vault.recordings import Recordings
@@ -81,6 +82,20 @@ def opened_journal(settings: Settings) -> Iterator[JournalWriter]:
 
     with JournalWriter.open(settings.journal_path, WRITER, sync="every", wait_s=LOCK_WAIT_S) as journal:
         yield journal
+
+
+def check_approvers(settings: Settings, policies: Iterable[Policy]) -> bool:
+    """Refuse policies that ask people who are not there; False where there is no store to look them up in.
+
+    PolicyFault with every policy that asks too many.
+    """
+    from gatebook.session.quorum import check_quorum  # noqa: PLC0415  the policy engine, only where it is asked
+
+    if not settings.store_path.exists():
+        return False
+    with opened_store(settings) as store:
+        check_quorum(policies, store, settings.approval.provider_groups)
+    return True
 
 
 def stamp() -> Stamp:

@@ -45,6 +45,7 @@ COMMANDS = {
     "purge": ("gatebook.cli.purge", "Purging: end the keeping of contents, by two people."),
     "hold": ("gatebook.cli.hold", "Legal holds: what must be kept until two people release it."),
     "approvals": ("gatebook.cli.approvals", "Approvals: what waits for people's consent, and their votes."),
+    "request": ("gatebook.cli.request", "Requests of who uses the gate: a role for a time."),
     "consent": ("gatebook.cli.consent", "Consent: what waits for two people, and their signatures."),
     "doctor": ("gatebook.cli.doctor", "Look for what is wrong or weak in this installation."),
 }

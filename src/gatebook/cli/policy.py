@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from gatebook.cli.application import load_application
-from gatebook.cli.common import config_option, json_option, load
+from gatebook.cli.common import check_approvers, config_option, json_option, load
 from gatebook.cli.names import NAME
 from gatebook.cli.output import print_json, print_table, say
 from gatebook.evidence.entry import Leaf
@@ -28,11 +28,13 @@ def command() -> None:
 def check(folder: Path | None, config: Path, *, as_json: bool) -> None:
     """Load the policies as the gate would, and name everything that is wrong in them.
 
-    FOLDER, or a single file, is checked in place of the configuration's folder.
+    FOLDER, or a single file, is checked in place of the configuration's folder. Whether groups of approvers have enough
+    people who could vote is looked up in the data folder.
     """
     from gatebook import policy  # noqa: PLC0415  the policy engine, only where it is asked
 
-    place = load(config).policy.folder if folder is None else folder
+    settings = load(config)
+    place = settings.policy.folder if folder is None else folder
     files = [place] if place.is_file() else sorted(place.glob("*.cedar"))
     if not files:
         raise OperatorFault(f"no policy in {quoted(str(place))}", "policies are files that end in `.cedar`")
@@ -42,6 +44,7 @@ def check(folder: Path | None, config: Path, *, as_json: bool) -> None:
         raise OperatorFault(f"a policy cannot be read: {' '.join(str(fault).split())}", "see the file") from fault
     try:
         engine = policy.load(texts)
+        is_checked = check_approvers(settings, engine.policies)
     except policy.PolicyFault as fault:
         if as_json:
             problems: list[Leaf] = [
@@ -53,8 +56,10 @@ def check(folder: Path | None, config: Path, *, as_json: bool) -> None:
                 say(f"error: {problem}" + (f"\nhint: {problem.hint}" if problem.hint else ""))
         sys.exit(1)
     if as_json:
-        print_json({"ok": True, "files": sorted(texts), "hash": engine.hash})
+        print_json({"ok": True, "files": sorted(texts), "hash": engine.hash, "approvers_checked": is_checked})
     else:
+        if not is_checked:
+            say("there is no store here: whether groups of approvers have enough people was not looked at")
         say(f"{len(texts)} files load; the hash of the set is {engine.hash}")
 
 

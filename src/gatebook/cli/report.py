@@ -28,7 +28,14 @@ _ROWS = (
 )
 _COUNTS = (
     *("starts", "stops", "runs without stop", "heartbeats", "sessions opened", "sessions ended", "sessions lost"),
-    *("sessions open", "sessions without end", "operations intended", "operations refused", "outcomes"),
+    *(
+        "sessions open",
+        "sessions without end",
+        "operations held",
+        "operations intended",
+        "operations refused",
+        "outcomes",
+    ),
     *("operations open", "operations without outcome", "seq gaps", "seq twice", "logins accepted", "logins refused"),
     *("logins counted", "recordings sealed", "recordings open", "recordings unsealed", "failures"),
 )

@@ -143,7 +143,7 @@ def _rows(answer: Answer) -> list[tuple[str, ...]]:
 def _operation(hit: Hit) -> OperationSummary | None:
     """Return the operation of a hit with all that came of it; None of another entry."""
     event = hit.leaf["event"]
-    if event not in {"operation.intent", "operation.refused"}:
+    if event not in {"operation.held", "operation.intent", "operation.refused"}:
         return None
     told = summarise_operation(hit.leaf)
     told.result = told.result or "allow"
@@ -155,6 +155,8 @@ def _operation(hit: Hit) -> OperationSummary | None:
 def _outcome(told: OperationSummary) -> str:
     if told.result == "refuse":
         return told.refusal
+    if told.result == "held":
+        return ""  # what came of it has an entry of its own
     return f"{told.status} {told.sqlstate}".strip() if told.executions else "none yet"
 
 

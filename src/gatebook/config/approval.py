@@ -33,6 +33,12 @@ class ApprovalSettings:
     )
     pending: int = setting(values.integer(1, 100_000), "Requests of one identity that may be open at once.", default=10)
     per_hour: int = setting(values.integer(1, 1_000_000), "Requests that one identity may make in an hour.", default=60)
+    preview: bool = setting(
+        values.boolean,
+        "Ask the target for the plan of a statement before people are asked: EXPLAIN, read only, with the operation's "
+        "own account, for a second at most.",
+        default=True,
+    )
     provider_groups: tuple[str, ...] = setting(
         values.texts,
         "Groups of approvers whose members an identity provider knows: they are let pass at start though nobody is in "

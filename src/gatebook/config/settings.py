@@ -253,7 +253,22 @@ class RoleSettings:
         values.path, "Client certificate that the target asks for, with its chain, PEM.", default=None
     )
     certificate_key: SecretRef | None = setting(values.reference, "Private key of that certificate.", default=None)
-    groups: tuple[str, ...] = setting(values.texts, "Groups whose members have this role.")
+    groups: tuple[str, ...] = setting(
+        values.texts, "Groups whose members have this role, or may ask for it where it has `approvers`."
+    )
+    approvers: str = setting(
+        values.text,
+        "Group of people who give the role for a time; nobody has it without. Asked for by `gatebook request role`.",
+        default="",
+    )
+    approvers_needed: int = setting(values.integer(1, 9), "How many of them must consent.", default=1)
+    longest_minutes: int = setting(values.integer(1, 1440), "For how long it is given at most.", default=60)
+    break_glass: bool = setting(
+        values.boolean,
+        "Members of `groups` may take the role at once by `gatebook request break-glass`. Approvers are told, and "
+        "nobody does it twice without their review.",
+        default=False,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,11 +25,28 @@ def resolve_target(settings: TargetSettings, secrets: Secrets) -> Target:
         tls=settings.tls,
         tls_roots=b"" if settings.tls_roots is None else read_pem(settings.tls_roots),
         database=settings.database,
-        roles=tuple(Role(RoleName(role.name), _account(role, secrets), role.groups) for role in settings.roles),
+        roles=tuple(role_of(role, _account(role, secrets)) for role in settings.roles),
         catalogue=None if catalogue is None else _account(catalogue, secrets),
         any_database=settings.any_database,
         insecure_md5=settings.insecure_md5,
         labels=settings.labels,
+    )
+
+
+def role_of(settings: RoleSettings, account: Account | None = None) -> Role:
+    """Return a role; without its account, for who does not log in with it. ConfigFault if it contradicts itself."""
+    if settings.break_glass and not settings.approvers:
+        raise ConfigFault(
+            f"role {quoted(settings.name)} has `break_glass` and nobody to review it", "name its `approvers`"
+        )
+    return Role(
+        RoleName(settings.name),
+        account or Account(settings.account, None),
+        settings.groups,
+        approvers=settings.approvers,
+        approvers_needed=settings.approvers_needed,
+        longest_minutes=settings.longest_minutes,
+        break_glass=settings.break_glass,
     )
 
 

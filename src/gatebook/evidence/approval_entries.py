@@ -35,6 +35,16 @@ def requested(stamp: Stamp, request: Request, *, policy_hash: str) -> bytes:
     return leaf_of(stamp, "approval.requested", members)
 
 
+def preview(stamp: Stamp, request: str, *, operation: str) -> bytes:
+    """Say that the target is about to be asked for the plan of an operation that people will be asked about."""
+    return leaf_of(stamp, "approval.preview", {"request": request, "operation": operation, "action": "preview"})
+
+
+def previewed(stamp: Stamp, request: str, *, operation: str, status: str) -> bytes:
+    """Say what came of it: `done` or `error`."""
+    return leaf_of(stamp, "approval.previewed", {"request": request, "operation": operation, "status": status})
+
+
 def voted(stamp: Stamp, ballot: Ballot, vote: Vote) -> bytes:
     """Say what a person said."""
     members: Leaf = {

@@ -85,6 +85,8 @@ EVENTS: tuple[EventKind, ...] = (
         _names("request digest binding shown expires use_s policy_hash"),
         _names("session operation reason"),
     ),
+    EventKind("approval.preview", "gate", _names("request operation action")),
+    EventKind("approval.previewed", "gate", _names("request operation status")),
     EventKind("approval.voted", "CLI, control", _names("request vote method channel"), _names("key signature")),
     EventKind("approval.granted", "CLI, control", _names("request until")),
     EventKind("approval.used", "gate", _names("request operation digest uses policy_hash voters")),

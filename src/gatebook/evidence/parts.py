@@ -16,8 +16,8 @@ def subject_part(subject: Subject) -> Leaf:
     return {"iss": subject.issuer, "sub": subject.subject}
 
 
-def identity_part(principal: Principal, role: str = "") -> Leaf:
-    """Return the `identity` object; `role` at the target, if one is taken already."""
+def identity_part(principal: Principal, role: str = "", grant: str = "") -> Leaf:
+    """Return the `identity` object; `role` at the target, if one is taken already, by the `grant` of a request."""
     part: Leaf = {
         "act": [subject_part(actor) for actor in principal.chain],
         "credential": principal.credential,
@@ -34,6 +34,8 @@ def identity_part(principal: Principal, role: str = "") -> Leaf:
         part["delegated_subject"] = "none"
     if role:
         part["role"] = role
+    if grant:
+        part["grant"] = grant
     return part
 
 

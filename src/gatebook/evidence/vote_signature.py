@@ -99,7 +99,8 @@ def _verify_assertion(key: Passkey, message: bytes, signature: bytes) -> None:
         raise ApprovalFault("approval_signature", "client data are not JSON") from fault
     if not isinstance(told, dict) or told.get("type") != "webauthn.get":
         raise ApprovalFault("approval_signature", "it is no assertion")
-    if told.get("challenge") != _base64url(challenge_of(message)) or told.get("crossOrigin") not in {None, False}:
+    crossed = told.get("crossOrigin", False)
+    if told.get("challenge") != _base64url(challenge_of(message)) or crossed is not False:
         raise ApprovalFault("approval_signature", "the assertion was made for something else")
     head = authenticator[:_HEAD_BYTES]
     if len(head) != _HEAD_BYTES or head[:32] != hashlib.sha256(key.rp_id.encode()).digest():

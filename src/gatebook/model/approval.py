@@ -57,6 +57,7 @@ class Kind(StrEnum):
 
     OPERATION = "operation"
     ROLE = "role"
+    BREAK_GLASS = "break_glass"
 
 
 class State(StrEnum):
@@ -70,6 +71,7 @@ class State(StrEnum):
     WITHDRAWN = "withdrawn"
     VOID = "void"
     USED = "used"
+    REVIEWED = "reviewed"
 
 
 class Choice(StrEnum):
@@ -77,6 +79,7 @@ class Choice(StrEnum):
 
     APPROVE = "approve"
     DENY = "deny"
+    REVIEW = "review"
 
 
 OPEN: Final = frozenset({State.PENDING, State.GRANTED})
@@ -98,6 +101,15 @@ class Vote:
     signature: bytes = b""
     channel: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How much somebody asks: requests that are open, made within the hour, and glass that nobody has reviewed."""
+
+    open: int = 0
+    recent: int = 0
+    unreviewed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

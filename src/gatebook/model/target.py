@@ -51,6 +51,17 @@ class Role:
     account: Account
     groups: tuple[str, ...] = ()
     """Groups whose members have this role; the first role of the target that fits is taken."""
+    approvers: str = ""
+    """Group of people who give this role for a time; then `groups` are those who may ask. Empty: nobody has to."""
+    approvers_needed: int = 1
+    longest_minutes: int = 60
+    break_glass: bool = False
+    """Members of `groups` may take it at once, for a time; its approvers review that."""
+
+    @property
+    def is_on_request(self) -> bool:
+        """Whether it is had for a time only."""
+        return bool(self.approvers)
 
 
 @dataclass(frozen=True, slots=True)

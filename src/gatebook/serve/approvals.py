@@ -8,13 +8,13 @@ entries are written, on a thread of its own: no other question waits for either.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 import structlog
@@ -25,26 +25,23 @@ from gatebook.approval.request import NotNow
 from gatebook.config.approval import ApprovalSettings
 from gatebook.evidence import approval_entries
 from gatebook.evidence.builders import Stamp
-from gatebook.model.approval import Choice, HoldMode, Kind, Request, State
+from gatebook.evidence.entry import EntryFault
+from gatebook.model.approval import Asking, Choice, HoldMode, Kind, Request, State
 from gatebook.model.decision import Refused, Verdict
-from gatebook.serve.fresh import fresh_request, now
+from gatebook.serve.approval_words import ENDS, people, refused
+from gatebook.serve.fresh import now
+from gatebook.serve.grants import FALLEN, Grants
+from gatebook.serve.preview import Previews
+from gatebook.session import steps
 from gatebook.session.binding import Matter
 from gatebook.session.gate import Consent, NoConsent, Session, Waits
 from gatebook.store.base import Store
+from gatebook.vault.ids import new_request_id, new_salt
 
 # How often the store is looked at: a vote by any process lets go on within it.
 POLL_S: Final = 0.05
-SALT_BYTES: Final = 32
 # The carrier's own bound of a wait, behind ours: silence is a no.
 BEHIND_S: Final = 5.0
-
-_ENDS: Final = {
-    State.DENIED: "approval.denied",
-    State.EXPIRED: "approval.expired",
-    State.CANCELLED: "approval.cancelled",
-    State.WITHDRAWN: "approval.withdrawn",
-    State.VOID: "approval.void",
-}
 
 _log = structlog.get_logger("gatebook")
 T = TypeVar("T")
@@ -96,6 +93,8 @@ class Approvals:
         console: str = "",
     ) -> None:
         self.settings = settings
+        self.grants = Grants(gate, append)
+        self._previews = Previews(gate, append)
         self._open_store = open_store
         self._wire = wire
         self._append = append
@@ -109,12 +108,20 @@ class Approvals:
         self._overdue: set[tuple[str, int]] = set()
         # Requests that are open, with the moments from which they are late: by either clock.
         self._late: dict[str, tuple[datetime, float]] = {}
+        self._end_sessions: Callable[[frozenset[str]], None] = lambda _: None
 
-    async def run(self) -> None:
-        """Follow the store until cancelled: let go on who waits, end what is late."""
-        await self._do(self._release_lost)
+    async def run(self, end: Callable[[frozenset[str]], None]) -> None:
+        """Follow the store until cancelled: let go on who waits, end what is late.
+
+        `end` is told which grants there are whenever one is gone, to end the sessions under all others.
+        """
+        self._end_sessions = end
+        is_released = False
         while True:
             try:
+                if not is_released:
+                    await self._do(self._release_lost)
+                    is_released = True
                 await self._look()
             except Exception:  # noqa: BLE001  # the shell's boundary: who waits goes on waiting, and is refused in time
                 _log.exception("requests for approval cannot be followed")
@@ -126,20 +133,35 @@ class Approvals:
             self._thread.submit(self._store.close)
         self._thread.shutdown(wait=True)
 
+    async def enter(self, session: Session) -> None:
+        """Count a session under the role that its principal has for a time, in the book. NotNow if it has not."""
+        await self._do(lambda: self._enter(session))
+
     def waiting(self) -> int:
         """Return how many clients wait now."""
         return len(self._waiters)
 
-    async def answer(self, asked: Asked) -> Consent | NoConsent | Waits:
+    async def settle(self, asked: Asked) -> tuple[Verdict, float]:
+        """Return what becomes of a held question, and for how many seconds the carrier may hold it: 0 if it is over."""
+        answer = await self._answer(asked)
+        settled = steps.approve(asked.verdict, answer)
+        return settled, self._wait(asked, answer) if isinstance(answer, Waits) else 0
+
+    async def _answer(self, asked: Asked) -> Consent | NoConsent | Waits:
         """Say how a held question stands: asked for the first time, or again when its wait is over."""
         if asked.matter.unfit:
-            return NoConsent(_refused("approval.unfit", f"people cannot be asked about this: {asked.matter.unfit}"))
+            return NoConsent(refused("approval.unfit", f"people cannot be asked about this: {asked.matter.unfit}"))
         try:
-            return await self._do(lambda: self._settle(asked))
+            found = await self._do(lambda: self._find(asked))
+            if found is None:
+                found = await self._ask(asked)
+            return await self._do(lambda: self._settle(asked, found))
         except NotNow as fault:
-            return NoConsent(_refused("approval.flood", fault.message, fault.hint))
+            return NoConsent(refused("approval.flood", fault.message, fault.hint))
+        except EntryFault:
+            return NoConsent(refused("approval.unfit", "people cannot be asked about this: it fits into no entry"))
 
-    def wait(self, asked: Asked, waits: Waits) -> float:
+    def _wait(self, asked: Asked, waits: Waits) -> float:
         """Note who waits for a request, and return for how many seconds the carrier may hold it at most."""
         hold = asked.verdict.held
         assert hold is not None
@@ -163,31 +185,33 @@ class Approvals:
 
     # ── on the thread ───────────────────────────────────────────────────────────────────────────
 
-    def _settle(self, asked: Asked) -> Consent | NoConsent | Waits:
+    def _find(self, asked: Asked) -> Request | None:
+        """Return the request on which this operation waits, or the one that it may claim."""
         store, subject = self._stored(), asked.session.principal.subject
+        found = store.find_held(asked.session.id, asked.operation)
+        return found or store.find_claimable(subject, asked.matter.lookup())
+
+    def _settle(self, asked: Asked, found: Request) -> Consent | NoConsent | Waits:
         place = (asked.session.id, asked.operation)
-        found = store.find_held(*place) or store.find_claimable(subject, asked.matter.lookup())
-        if found is None:
-            found = self._request(asked)
+        is_overdue = place in self._overdue
+        self._overdue.discard(place)
         bound = asked.matter.bind(found.salt)
         if found.is_open and bound.digest != found.digest:
-            self._end(found.id, lambda request: _outdated(request, now()))
+            self._end(found.id, lambda request: rules.end_unfit(request, now(), "what it would do has changed"))
             why = "what it would do has changed since it was asked"
-            return NoConsent(_refused("approval.void", why, "send it again to ask again", found), found.id, found.salt)
+            return NoConsent(refused("approval.void", why, "send it again to ask again", found), found.id, found.salt)
         match found.state:
             case State.PENDING:
-                return self._pending(asked, found)
+                return self._pending(asked, found, is_overdue=is_overdue)
             case State.GRANTED | State.USED:
                 return self._use(asked, found, bound.digest)
             case _:
                 words = f"approval {found.id} was {found.state.value}" + (f": {found.why}" if found.why else "")
-                refused = _refused(_ENDS[found.state], words, "send it again to ask again", found)
-                return NoConsent(refused, found.id, found.salt)
+                told = refused(ENDS[found.state], words, "send it again to ask again", found)
+                return NoConsent(told, found.id, found.salt)
 
-    def _pending(self, asked: Asked, found: Request) -> Waits | NoConsent:
+    def _pending(self, asked: Asked, found: Request, *, is_overdue: bool) -> Waits | NoConsent:
         place = (asked.session.id, asked.operation)
-        is_overdue = place in self._overdue
-        self._overdue.discard(place)
         if asked.verdict.held and asked.verdict.held.mode is HoldMode.WAIT and not is_overdue:
             if (found.session, found.operation) != place:
                 found = self._stored().change_request(
@@ -195,9 +219,9 @@ class Approvals:
                 )
             self._note(found)
             return Waits(found.id, found.salt, self._notice(found))
-        words = f"this waits for approval by {_people(found)}: request {found.id}"
+        words = f"this waits for approval by {people(found)}: request {found.id}"
         hint = "send the same again once it is granted"
-        return NoConsent(_refused("approval.pending", words, hint, found), found.id, found.salt)
+        return NoConsent(refused("approval.pending", words, hint, found), found.id, found.salt)
 
     def _use(self, asked: Asked, found: Request, digest: str) -> Consent | NoConsent:
         store, crowd = self._stored(), self._crowd()
@@ -218,23 +242,35 @@ class Approvals:
         try:
             store.change_request(found.id, change)
         except NotNow as fault:
-            why = fault.message
-            self._end(found.id, lambda request: rules.annul(request, now(), why))
-            refused = _refused("approval.void", why, "send it again to ask again", found)
-            return NoConsent(refused, found.id, found.salt)
+            why, moment = fault.message, now()
+            is_late = moment >= found.ends_at()
+            self._end(found.id, lambda request: rules.end_unfit(request, moment, why))
+            told = refused(ENDS[State.EXPIRED if is_late else State.VOID], why, "send it again to ask again", found)
+            return NoConsent(told, found.id, found.salt)
         return Consent(found.id, found.salt)
 
-    def _request(self, asked: Asked) -> Request:
-        """Make, keep and enter a new request. NotNow where its principal asks too much."""
+    def _enter(self, session: Session) -> None:
+        crowd = self._crowd()
+        self._stored().change_request(session.grant, lambda found: self.grants.enter(found, session, crowd))
+
+    async def _ask(self, asked: Asked) -> Request:
+        """Make, keep and enter a new request, with its preview. NotNow where its principal asks too much."""
+        name, matter = new_request_id(), asked.matter
+        if self.settings.preview:
+            plan = await self._previews.of(name, asked.id, asked.session, asked.verdict, matter)
+            matter = replace(matter, shown=matter.shown | {"preview": plan})
+        return await self._do(lambda: self._request(replace(asked, matter=matter), name))
+
+    def _request(self, asked: Asked, name: str) -> Request:
         session, hold = asked.session, asked.verdict.held
         assert hold is not None
         moment, settings = now(), self.settings
-        salt = secrets.token_hex(SALT_BYTES)
+        salt = new_salt()
         bound = asked.matter.bind(salt)
         waits = hold.mode is HoldMode.WAIT
         decide = timedelta(seconds=settings.decide_s)
         request = Request(
-            id=fresh_request(),
+            id=name,
             kind=Kind.OPERATION,
             principal=session.principal,
             target=session.target.name,
@@ -255,8 +291,8 @@ class Approvals:
             gate=self._gate if waits else "",
         )
 
-        def check(others: tuple[Request, ...]) -> None:
-            rules.check_quota(others, moment, pending=settings.pending, per_hour=settings.per_hour)
+        def check(asking: Asking) -> None:
+            rules.check_quota(asking, pending=settings.pending, per_hour=settings.per_hour)
             policy_hash = asked.verdict.decisions[0].policy_hash
             self._append(approval_entries.requested(self._stamp(), request, policy_hash=policy_hash))
 
@@ -297,7 +333,10 @@ class Approvals:
     # ── on the loop ─────────────────────────────────────────────────────────────────────────────
 
     async def _look(self) -> None:
+        before = self._seen
         self._seen, changed = await self._do(lambda: self._stored().list_changed(self._seen))
+        if self._seen != before:
+            await self._follow_roles(changed)
         for request in changed:
             if request.is_open:
                 self._note(request)
@@ -307,13 +346,23 @@ class Approvals:
             if ticket is not None and request.state is not State.PENDING:
                 self._resume(ticket)
         moment, mono = now(), time.monotonic()
-        for name in [name for name, late in self._late.items() if moment >= late[0] or mono >= late[1]]:
-            self._late.pop(name, None)
-            await self._do(lambda name=name: self._end(name, lambda found: rules.expire(found, moment)))  # type: ignore[misc]  # bound at once
+        # A copy: the thread notes requests meanwhile.
+        for name, late in list(self._late.items()):
+            if moment >= late[0] or mono >= late[1]:
+                await self._do(partial(self._end, name, partial(rules.expire, now=moment)))
+                self._late.pop(name, None)  # not before: what the store could not take is tried again
         for waiter in [waiter for waiter in self._waiters.values() if mono >= waiter.until]:
             self._overdue.add(waiter.place)
-            await self._do(lambda waiter=waiter: self._free(waiter.request))  # type: ignore[misc]  # as above
+            await self._do(partial(self._free, waiter.request))
             self._resume(waiter.ticket)
+
+    async def _follow_roles(self, changed: tuple[Request, ...]) -> None:
+        """Keep who has a role for a time; one whose approvers may not give it any more is over."""
+        self.grants.take(changed)
+        if self.grants.standing:
+            for name in self.grants.drop_fallen(await self._do(self._crowd)):
+                await self._do(partial(self._end, name, partial(rules.end_unfit, now=now(), why=FALLEN)))
+        self._end_sessions(self.grants.standing)
 
     def _note(self, request: Request) -> None:
         """Keep when an open request is late: as the clock says, and also if that is set back."""
@@ -336,28 +385,8 @@ class Approvals:
     def _notice(self, request: Request) -> Refused:
         link = f"{self._console}/approvals/{request.id}" if self._console else ""
         hint = f"see {link}" if link else f"who may: gatebook approvals approve {request.id}"
-        words = f"this waits for approval by {_people(request)}: request {request.id}"
-        return _refused("approval.held", words, hint, request, link=link)
+        words = f"this waits for approval by {people(request)}: request {request.id}"
+        return refused("approval.held", words, hint, request, link=link)
 
     def _stamp(self) -> Stamp:
         return Stamp(self._gate, now())
-
-
-def _outdated(request: Request, moment: datetime) -> Request:
-    why = "what it would do has changed"
-    if request.state is State.PENDING:
-        return rules.cancel(request, moment, why)
-    return rules.annul(request, moment, why)
-
-
-def _people(request: Request) -> str:
-    return " and ".join(f"{need.needed} of `{need.group}`" for need in request.hold.requirements)
-
-
-def _refused(code: str, message: str, hint: str = "", request: Request | None = None, link: str = "") -> Refused:
-    facts: list[tuple[str, str | int | bool | tuple[str, ...]]] = [("code", code)]
-    if request is not None:
-        facts += [("request", request.id), ("expires", request.ends_at().isoformat())]
-    if link:
-        facts.append(("link", link))
-    return Refused(code, message, hint, tuple(facts))

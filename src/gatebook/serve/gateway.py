@@ -10,13 +10,14 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
 import structlog
 
 from gatebook import __version__
+from gatebook.approval.request import NotNow
 from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
 from gatebook.identity.token import looks_like_token, peek
@@ -53,17 +54,17 @@ from gatebook.protocols.postgres.refusals import render
 from gatebook.serve.approvals import Approvals, Asked
 from gatebook.serve.aside import LONG_BYTES, Aside
 from gatebook.serve.cancels import Cancels
-from gatebook.serve.catalogues import Catalogues, DatabaseCatalogue
+from gatebook.serve.catalogues import Catalogues
 from gatebook.serve.fresh import fresh_evaluation, fresh_session, now
 from gatebook.serve.handshakes import Handshakes
 from gatebook.serve.keys import TokenKeys
+from gatebook.serve.live import CHANGED, NO_EVIDENCE, THROTTLED, Live
 from gatebook.serve.logins import Logins
 from gatebook.serve.plan import Plan
 from gatebook.serve.tasks import Tasks
 from gatebook.serve.wrapping import Wrapping
-from gatebook.session import steps
 from gatebook.session.binding import Matter
-from gatebook.session.gate import Admitted, Circumstances, NotAdmitted, Rules, Session, Waits
+from gatebook.session.gate import Admitted, Circumstances, NotAdmitted, Rules, Session
 from gatebook.session.steps import HALTED
 from gatebook.vault.clock import is_synchronised
 from gatebook.vault.keystore import KeyStore
@@ -73,28 +74,9 @@ from gatebook.vault.transit import KeyStoreFault
 # waits for a batch of others' questions, each of which may take milliseconds.
 BATCH = 4
 
-_NO_EVIDENCE = Refused(
-    "evidence.failed", "evidence cannot be written, so nothing runs", "tell the operator of the gate"
-)
-
-_CHANGED = Refused("gate.ended", "the rules of the gate changed during this login", "log in again")
-
-_THROTTLED = Refused(
-    "authn.throttled",
-    "too many failed logins: this one was not looked at",
-    "wait a minute, and mend what keeps failing",
-)
 COUNT_POLL_S = 1.0
 
 _log = structlog.get_logger("gatebook")
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """A session that is inside."""
-
-    session: Session
-    database: DatabaseCatalogue
 
 
 class Gateway:
@@ -141,7 +123,7 @@ class Gateway:
         self._tasks.start("heartbeat", self._heartbeat())
         self._tasks.start("keys", self._tokens.poll())
         self._tasks.start("count", self._count())
-        self._tasks.start("approvals", self.approvals.run())
+        self._tasks.start("approvals", self.approvals.run(self._end_grants))
         asyncio.get_running_loop().add_reader(self.carrier.desk_fd(), self._drain)
 
     async def stop(self, cause: str) -> None:
@@ -169,6 +151,12 @@ class Gateway:
             principal = live.session.principal
             if not is_good(principal):
                 self.carrier.end(live.session.id, "revoked", f"credential {principal.credential}")
+
+    def _end_grants(self, standing: frozenset[str]) -> None:
+        """End the sessions whose role was given for a time that is over."""
+        for live in list(self._live.values()):
+            if live.session.grant and live.session.grant not in standing:
+                self.carrier.end(live.session.id, "revoked", f"role {live.session.role.name} is over")
 
     def take_up(self, rules: Rules, plan: Plan, fit: Callable[[Session], Session | str]) -> None:
         """Decide by other rules from now on; no kept verdict of the old ones serves again.
@@ -236,14 +224,14 @@ class Gateway:
             certificates = tuple(hello.certificates)
             arrival = Arrival(hello.peer, hello.tls, tuple(hello.parameters), password, certificates)
             if wait is None:
-                welcome = turn_away(arrival, "throttled", _THROTTLED)
+                welcome = turn_away(arrival, "throttled", THROTTLED)
             else:
                 welcome = await self._receive(arrival)
             if self._is_told(welcome, ip, user):
                 self._write_authn(welcome)
         except NativeError as fault:
             _log.error("evidence cannot be written", fault=str(fault))
-            self.carrier.refuse(hello.ticket, render(_NO_EVIDENCE))
+            self.carrier.refuse(hello.ticket, render(NO_EVIDENCE))
             return
         except Exception:  # noqa: BLE001  # the shell's boundary: silence refuses
             _log.exception("a login could not be answered")
@@ -253,6 +241,7 @@ class Gateway:
             case Admission() as admission, Admitted(session=session) if self._catalogues:
                 self._live[session.id] = Live(session, self._catalogues.enter(session.target, session.database))
                 self.carrier.admit(hello.ticket, admission)
+                self._end_grants(self.approvals.grants.standing)  # its role may be over since it was looked up
             case Refusal() as refusal, _:
                 self.carrier.refuse(hello.ticket, refusal)
             case _:
@@ -262,19 +251,32 @@ class Gateway:
         plan, rules = self._plan, self.rules
         fresh = fresh_session(self._wrapping, plan.session_s)
         circumstances = Circumstances(now(), fresh_evaluation(), in_transaction=False)
-        welcome = receive(arrival, rules, fresh, circumstances, limits=plan.limits, gateway=plan.writer)
+        welcome = receive(
+            arrival,
+            rules,
+            fresh,
+            circumstances,
+            limits=plan.limits,
+            gateway=plan.writer,
+            grants=self.approvals.grants.of,
+        )
+        if isinstance(welcome.outcome, Admitted) and welcome.outcome.session.grant:
+            try:
+                await self.approvals.enter(welcome.outcome.session)
+            except NotNow as fault:
+                return turn_back(welcome, Refused("admit.denied", fault.message, fault.hint))
         if fresh.recording_head or not isinstance(welcome.outcome, Admitted):
             return welcome
         welcome = await self._with_head(welcome, fresh, plan)
         # INVARIANT: nobody is inside by rules that a reload replaced while their key was wrapped.
-        return welcome if rules is self.rules else turn_back(welcome, _CHANGED)
+        return welcome if rules is self.rules else turn_back(welcome, CHANGED)
 
     async def _with_head(self, welcome: Welcome, fresh: Fresh, plan: Plan) -> Welcome:
         try:
             head = await self._wrapping.wrap(fresh.session, fresh.recording_key)
         except KeyStoreFault as fault:
             _log.error("no key for a recording, so no session", fault=fault.message, hint=fault.hint)
-            return turn_back(welcome, _NO_EVIDENCE)
+            return turn_back(welcome, NO_EVIDENCE)
         return with_head(welcome, replace(fresh, recording_head=head), limits=plan.limits, gateway=plan.writer)
 
     async def _decide(self, question: Question) -> None:
@@ -303,14 +305,11 @@ class Gateway:
 
     async def _put_to_people(self, question: Question, session: Session, verdict: Verdict, matter: Matter) -> None:
         asked = Asked(question.ticket, session, question.operation, question.transaction != "I", verdict, matter)
-        answer = await self.approvals.answer(asked)
-        settled = steps.approve(verdict, answer)
+        settled, wait_s = await self.approvals.settle(asked)
         native = render_verdict(settled, session)
-        if not isinstance(answer, Waits):
+        if settled.notice is None:
             self.carrier.answer(question.ticket, native)
-            return
-        longest_s = self.approvals.wait(asked, answer)
-        if not self.carrier.hold(question.ticket, native, render(answer.notice), int(longest_s * 1000)):
+        elif not self.carrier.hold(question.ticket, native, render(settled.notice), int(wait_s * 1000)):
             self.approvals.forget(question.ticket)
 
     async def _cancel(self, cancel: Cancel) -> None:

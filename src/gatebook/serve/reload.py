@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A new configuration for a gate that runs: read whole and checked, then put in force at once, or refused and told why.
 
-Policies, targets with their secrets, roles, issuers, authorities, limits and the certificate may change. What a running
-process cannot change is named, and the new configuration refused: half of it would be neither the old nor the new.
+Policies, targets with their secrets, roles, issuers, authorities, terms of approval, limits and the certificate may
+change. What a running process cannot change is named, and the new configuration refused: half of it would be neither
+the old nor the new.
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ def changes(old: Regime, new: Regime) -> tuple[str, ...]:
         "targets": old.rules.targets != new.rules.targets,
         "issuers": before.issuers != after.issuers,
         "authorities": old.rules.authorities != new.rules.authorities,
+        "approval": before.approval != after.approval,
         "limits": before.limits != after.limits,
         "certificate": (old.certificate, old.certificate_key) != (new.certificate, new.certificate_key),
     }
@@ -123,7 +125,9 @@ def fit(session: Session, old: Regime, new: Regime) -> Session | str:
     found = new.rules.targets.get(target.name)
     if found is None:
         return f"target {target.name} is gone"
-    same = next((one for one in found.roles if set(one.groups) & set(principal.groups)), None)
+    mine = [one for one in found.roles if set(one.groups) & set(principal.groups)]
+    given = [one for one in mine if one.is_on_request == bool(session.grant)]
+    same = next((one for one in given if not session.grant or one.name == role.name), None)
     if same is None or same.name != role.name:
         return f"role {role.name} at target {target.name} is gone for this identity"
     if (found.address, found.database, same.account.name) != (target.address, target.database, role.account.name):
@@ -193,6 +197,7 @@ class Reloader:
         else:
             write_loaded(self._journal, new, now(), old)
             self._tokens.replace(new.settings.issuers)
+            self._gateway.approvals.settings = new.settings.approval
             self._gateway.take_up(new.rules, make_plan(new.settings), partial(fit, old=old, new=new))
             self._in_force = new
         stamp = Stamp(old.settings.gate.name, now())

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from gatebook.model.principal import PrincipalKind
 from gatebook.model.target import Target
 from gatebook.policy.engine import Engine
 from gatebook.session.gate import Rules
+from gatebook.session.quorum import asks_people, check_quorum, check_roles
+from gatebook.store.sqlite import open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,18 @@ def read_regime(
 ) -> Regime:
     """Read everything that settings refer to, now. `adapt` turns the one target into one for any database.
 
-    OperatorFault for whatever is wrong, with its file and, where it has lines, the line.
+    OperatorFault for whatever is wrong, with its file and, where it has lines, the line; also where a policy asks for
+    the consent of a group in which too few people could vote.
     """
     secrets = Secrets.beside(settings.path.parent)
     targets = {target.name: resolve_target(target, secrets) for target in settings.targets}
     any_target = adapt(next(iter(targets.values()))) if adapt else None
     texts = _read_policies(settings)
     authorities, client_roots = _read_authorities(settings)
+    engine = policy.load(texts)
+    _check_approvers(settings, engine, targets.values())
     rules = Rules(
-        engine=policy.load(texts),
+        engine=engine,
         book=book,
         targets={} if any_target else dict(targets),
         any_target=any_target,
@@ -85,6 +90,18 @@ def _read_policies(settings: Settings) -> dict[str, str]:
             f"no policy in {quoted(str(folder))}", "without a permit nothing is permitted; add a `.cedar` file"
         )
     return texts
+
+
+def _check_approvers(settings: Settings, engine: Engine, targets: Collection[Target]) -> None:
+    """Refuse what asks people who are not there. The store is opened anew: a reload is on another thread."""
+    if not asks_people(engine.policies) and not any(role.is_on_request for one in targets for role in one.roles):
+        return
+    store = open_store(settings.store_path)
+    try:
+        check_quorum(engine.policies, store, settings.approval.provider_groups)
+        check_roles(targets, store, settings.approval.provider_groups)
+    finally:
+        store.close()
 
 
 def _read_authorities(settings: Settings) -> tuple[tuple[Authority, ...], bytes]:

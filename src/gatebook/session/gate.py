@@ -13,7 +13,7 @@ from gatebook.identity.issuer import NoIssuers, TokenBook
 from gatebook.model.decision import Decision, Refused
 from gatebook.model.ids import EvaluationId, SessionId
 from gatebook.model.operation import Access, ObjectRef
-from gatebook.model.principal import Identified, NotIdentified, Principal
+from gatebook.model.principal import Identified, NotIdentified, Principal, Subject
 from gatebook.model.secret import Secret
 from gatebook.model.target import Role, Target
 from gatebook.policy.engine import Engine
@@ -61,6 +61,25 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """A role at a target that somebody has for a time, by a request that was granted."""
+
+    request: str
+    target: str
+    role: str
+    ends_at: datetime
+
+
+Grants = Callable[[Subject], "tuple[Grant, ...]"]
+"""The roles that somebody has for a time now, the newest first."""
+
+
+def no_grants(_: Subject) -> tuple[Grant, ...]:
+    """Nobody has a role for a time."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
 class Knock:
     """A client at the door: what it showed and asked for. `accesses` are those its start-up options need.
 
@@ -75,6 +94,7 @@ class Knock:
     tls: bool
     now: datetime
     certificates: tuple[bytes, ...] = ()
+    grants: Grants = no_grants
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +110,9 @@ class Session:
     role: Role
     database: str
     tls: bool
+    grant: str = ""
+    """Request by which the role was given for a time; the session ends with it."""
+    grant_ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

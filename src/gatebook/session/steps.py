@@ -33,7 +33,18 @@ from gatebook.model.principal import Check, Identified, NotIdentified, Principal
 from gatebook.model.target import Role, Target
 from gatebook.policy.engine import Engine, Explained, Fact
 from gatebook.policy.obligations import join_holds
-from gatebook.session.gate import Admitted, Circumstances, Consent, Knock, NoConsent, NotAdmitted, Rules, Session, Waits
+from gatebook.session.gate import (
+    Admitted,
+    Circumstances,
+    Consent,
+    Grant,
+    Knock,
+    NoConsent,
+    NotAdmitted,
+    Rules,
+    Session,
+    Waits,
+)
 
 # LIMIT: accesses and policies told to a client; the book has them all.
 TOLD = 20
@@ -60,7 +71,8 @@ def admit(knock: Knock, rules: Rules, session_id: SessionId, evaluation: Circums
         return NotAdmitted(answer, _NOT_GOOD)
     principal, checks = answer.principal, answer.checks
     place = knock.place
-    role = _role(principal, place.target) if place else None
+    grant = _grant(principal, place.target, knock) if place else None
+    role = _role(principal, place.target, grant) if place else None
     for name, passed in (
         ("user", (place is not None and place.any_user) or knock.user in answer.names),
         ("target", place is not None),
@@ -74,6 +86,8 @@ def admit(knock: Knock, rules: Rules, session_id: SessionId, evaluation: Circums
         checks = (*checks, Check("role", passed=False))
         return _stopped(answer, checks)
     session = Session(session_id, principal, place.target, role, place.database, knock.tls)
+    if grant is not None:
+        session = replace(session, grant=grant.request, grant_ends_at=grant.ends_at)
     here = ObjectRef(ObjectKind.DATABASE, (place.target.name, place.database))
     login = Statement("LOGIN", (Access("login", here), *knock.accesses), privileged=False)
     decision = _judge(session, Operation("login", (login,)), login, rules, evaluation)
@@ -214,9 +228,20 @@ def _context(
     }
 
 
-def _role(principal: Principal, target: Target) -> Role | None:
-    """The first role of the target for a group of the principal; a role without groups is for everybody (`try`)."""
-    return next((role for role in target.roles if not role.groups or set(role.groups) & set(principal.groups)), None)
+def _grant(principal: Principal, target: Target, knock: Knock) -> Grant | None:
+    """The newest role at the target that the principal has for a time."""
+    return next((grant for grant in knock.grants(principal.subject) if grant.target == target.name), None)
+
+
+def _role(principal: Principal, target: Target, grant: Grant | None) -> Role | None:
+    """The role that was given for a time, else the first of the target for a group of the principal.
+
+    A role without groups is for everybody (`try`); one that has to be asked for is nobody's without a grant.
+    """
+    mine = (role for role in target.roles if not role.groups or set(role.groups) & set(principal.groups))
+    if grant is not None:
+        return next((role for role in mine if role.name == grant.role and role.is_on_request), None)
+    return next((role for role in mine if not role.is_on_request), None)
 
 
 def _scope(operation: Operation, decisions: list[Decision]) -> CacheScope:

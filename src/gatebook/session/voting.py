@@ -102,6 +102,14 @@ class Booth:
             self._tell(changed)
             return changed
 
+        def look(found: Request) -> Request:
+            changed = rules.review(found, vote, self.crowd())
+            self.append(approval_entries.voted(self._stamp(), ballot, vote))
+            return changed
+
+        if ballot.choice is Choice.REVIEW:
+            return self.store.change_request(request.id, look)
+
         return self.store.change_request(request.id, change)
 
     def withdraw(self, request: str, person: Subject, why: str) -> Request:

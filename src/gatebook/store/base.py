@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
-from gatebook.model.approval import Request, State
+from gatebook.model.approval import Asking, Request, State
 from gatebook.model.credential import KeyRecord, Person, SigningKey
 from gatebook.model.errors import OperatorFault
 from gatebook.model.ids import KeyId
@@ -79,10 +79,10 @@ class KeyRing(Protocol):
 class Approvals(Protocol):
     """Requests for consent. A request once added is never removed; its ends are kept."""
 
-    def add_request(self, request: Request, check: Callable[[tuple[Request, ...]], None]) -> None:
-        """Keep a new request. `check` sees, in the same transaction, its principal's requests of the last hour.
+    def add_request(self, request: Request, check: Callable[[Asking], None]) -> None:
+        """Keep a new request. `check` sees, in the same transaction, how much its principal asks.
 
-        Those that are open are among them however old. What `check` raises is raised, and nothing is kept.
+        What `check` raises is raised, and nothing is kept.
         """
 
     def find_request(self, request: str) -> Request | None:

@@ -45,13 +45,15 @@ CREATE TABLE signing_key (
   added_us INTEGER NOT NULL, removed_us INTEGER, FOREIGN KEY (issuer, subject) REFERENCES person (issuer, subject)
 ) STRICT;
 CREATE TABLE approval (
-  id TEXT PRIMARY KEY, state TEXT NOT NULL, issuer TEXT NOT NULL, subject TEXT NOT NULL, matter TEXT NOT NULL,
+  id TEXT PRIMARY KEY, kind TEXT NOT NULL, state TEXT NOT NULL, issuer TEXT NOT NULL, subject TEXT NOT NULL,
+  matter TEXT NOT NULL,
   session TEXT NOT NULL, operation INTEGER NOT NULL, made_us INTEGER NOT NULL, changed INTEGER NOT NULL,
   body BLOB NOT NULL
 ) STRICT;
 CREATE INDEX approval_state ON approval (state, made_us);
 CREATE INDEX approval_changed ON approval (changed);
 CREATE INDEX approval_asker ON approval (issuer, subject, made_us);
+CREATE INDEX approval_open ON approval (issuer, subject, state);
 CREATE INDEX approval_held ON approval (session, operation);
 """,
 }

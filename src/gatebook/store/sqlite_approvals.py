@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import msgspec
 
-from gatebook.model.approval import OPEN, Request, State
+from gatebook.model.approval import OPEN, Asking, Kind, Request, State
 from gatebook.model.errors import quoted
 from gatebook.model.principal import Subject
 from gatebook.store.base import StoreFault
@@ -17,22 +17,31 @@ from gatebook.store.sqlite_file import SqliteFile, micros
 
 LOOKED_BACK = timedelta(hours=1)
 _OPEN = tuple(sorted(state.value for state in OPEN))
-_COLUMNS = "id, state, issuer, subject, matter, session, operation, made_us, changed, body"
+_UNREVIEWED = (State.EXPIRED.value, State.CANCELLED.value, State.VOID.value)
+_COLUMNS = "id, kind, state, issuer, subject, matter, session, operation, made_us, changed, body"
 
 
 class SqliteApprovals(SqliteFile):
     """`Approvals`."""
 
-    def add_request(self, request: Request, check: Callable[[tuple[Request, ...]], None]) -> None:
+    def add_request(self, request: Request, check: Callable[[Asking], None]) -> None:
         """See `Approvals`."""
         subject = request.principal.subject
+        hour = micros(request.made_at - LOOKED_BACK)
         with self._change() as change:
-            rows = change.execute(
-                "SELECT body FROM approval WHERE issuer = ? AND subject = ?"
-                " AND (made_us > ? OR state IN (?, ?)) ORDER BY made_us",
-                (subject.issuer, subject.subject, micros(request.made_at - LOOKED_BACK), *_OPEN),
-            )
-            check(tuple(_decode(row) for row in rows.fetchall()))
+            (opened,) = change.execute(
+                "SELECT count(*) FROM approval WHERE issuer = ? AND subject = ? AND state IN (?, ?)",
+                (subject.issuer, subject.subject, *_OPEN),
+            ).fetchone()
+            (recent,) = change.execute(
+                "SELECT count(*) FROM approval WHERE issuer = ? AND subject = ? AND made_us > ?",
+                (subject.issuer, subject.subject, hour),
+            ).fetchone()
+            (unreviewed,) = change.execute(
+                "SELECT count(*) FROM approval WHERE issuer = ? AND subject = ? AND kind = ? AND state IN (?, ?, ?)",
+                (subject.issuer, subject.subject, Kind.BREAK_GLASS.value, *_UNREVIEWED),
+            ).fetchone()
+            check(Asking(opened, recent, unreviewed))
             try:
                 self._write(change, request)
             except sqlite3.IntegrityError as fault:
@@ -100,6 +109,7 @@ class SqliteApprovals(SqliteFile):
         subject = request.principal.subject
         row = (
             request.id,
+            request.kind.value,
             request.state.value,
             subject.issuer,
             subject.subject,

@@ -278,3 +278,14 @@ def test_reaches_for_every_target(gate: Installation, monkeypatch: pytest.Monkey
         Check("target shop", Verdict.WRONG, "catalogue: no"),
         Check("target other", Verdict.WRONG, "nothing there: start it"),
     ]
+
+
+def test_ap_07_a_policy_that_asks_more_people_than_could_vote_is_wrong(gate: Installation) -> None:
+    asks = '@id("held") @approval("dba") @vote("session") permit (principal, action, resource);\n'
+    (gate.folder / "policies" / "held.cedar").write_text(asks)
+    (check,) = (one for one in find(gate, "policies") if one.verdict is Verdict.WRONG)
+    assert "held.cedar:1: the policy `held` asks for 1 of group `dba`, and nobody there could vote" in check.words
+    assert gate.run("person", "add", "ana", "--group", "dba").status == 0
+    assert [one.verdict for one in find(gate, "approvers")] == [Verdict.OK]
+    gate.settings.store_path.unlink()
+    assert [one.verdict for one in find(gate, "approvers")] == [Verdict.WEAK]

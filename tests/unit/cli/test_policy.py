@@ -50,6 +50,33 @@ def test_says_that_a_policy_cannot_be_read(gate: Installation) -> None:
     assert "a policy cannot be read" in told.err
 
 
+ASKS = '@id("held") @approval("dba") permit (principal, action, resource);\n'
+
+
+def test_ap_07_names_a_policy_that_asks_more_people_than_could_vote(gate: Installation) -> None:
+    (gate.folder / "policies" / "held.cedar").write_text(ASKS)
+    told = gate.run("policy", "check", "--json")
+    assert told.status == 1
+    assert told.json["problems"] == [
+        {
+            "file": "held.cedar",
+            "line": 1,
+            "reason": "the policy `held` asks for 1 of group `dba`, and nobody there could vote",
+            "hint": "add people with `gatebook person add NAME --group dba`, each with a key of "
+            "`gatebook person key add`; or name the group in `approval.provider_groups`",
+        }
+    ]
+    gate.config.write_text('[approval]\nprovider_groups = ["dba"]\n' + gate.config.read_text())
+    assert gate.run("policy", "check", "--json").json["approvers_checked"] is True
+
+
+def test_says_that_people_were_not_looked_up_where_there_is_no_store(gate: Installation) -> None:
+    gate.settings.store_path.unlink()
+    (gate.folder / "policies" / "held.cedar").write_text(ASKS)
+    assert gate.run("policy", "check", "--json").json["approvers_checked"] is False
+    assert "whether groups of approvers have enough people was not looked at" in gate.run("policy", "check").err
+
+
 class App:
     """Answers as the application would."""
 

@@ -54,6 +54,16 @@ def test_tells_who_touched_a_table_with_decision_and_outcome(book: Installation)
     ]
 
 
+def test_tells_what_was_held_apart_from_what_came_of_it(gate: Installation) -> None:
+    held = operation(1, ("delete", ORDERS), event="held", shape="DELETE FROM orders", seconds=1)
+    write(gate, held, operation(1, ("delete", ORDERS), shape="DELETE FROM orders", seconds=9), outcome(1, seconds=10))
+    (waits,) = gate.run("search", "--event", "operation.held").out.splitlines()[1:]
+    assert waits.split(maxsplit=7)[6:] == ["held", "DELETE FROM orders [delete shop.db.public.orders]"]
+    first, second = gate.run("search", "--object", "orders", "--json").json["hits"]
+    assert (first["decision"], second["decision"]) == ("held", "allow")
+    assert (first["outcomes"], second["status"]) == ([], "done")
+
+
 def size(gate: Installation) -> int:
     return int(gate.run("ledger", "show", "--json").json["size"])
 

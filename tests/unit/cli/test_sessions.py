@@ -155,7 +155,7 @@ def test_shows_a_session_without_literals(book: Installation) -> None:
 
 
 def test_shows_what_is_held_what_was_and_what_was_given_up(gate: Installation) -> None:
-    later = {"time": moment(90), "decision": {"result": "allow"}}
+    later: dict[str, Any] = {"time": moment(90), "decision": {"result": "allow"}}
     put_journal(gate.settings.journal_path, [STARTED, held(1, 1), intent(1, 2, **later), held(2, 3)])
     lines = gate.run("sessions", "show", SESSION).out.splitlines()
     assert lines[-2].split()[:7] == ["1", "12:01:30", "allow,", "held", "90", "s", "none"]

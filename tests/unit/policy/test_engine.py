@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from cedarpy import is_authorized_batch
 
+from gatebook.model.approval import Requirement
 from gatebook.model.decision import Decision, Result
 from gatebook.model.operation import Access
 from gatebook.model.principal import Principal, PrincipalKind, Subject
@@ -386,7 +387,7 @@ def test_a_fault_is_raised_with_all_problems() -> None:
         (["adjust Setting search_path"], True),
         (["select public.customers", "select public.orders", "select public.payments"], True),
         (["select public.employees"], False),
-        (["insert public.orders", "update public.orders", "lock public.orders"], True),
+        (["insert public.orders", "lock public.orders"], True),
         (["insert public.payments"], True),
         (["update public.payments"], False),
         (["delete public.orders"], False),
@@ -408,6 +409,18 @@ def test_the_demo_policies_do_what_they_say(
     engine = load({DEMO.name: DEMO.read_text()})
     decision = _decide(engine, agent, context, access, *accesses)
     assert (decision.result is Result.ALLOW) is allowed
+
+
+def test_the_demo_asks_the_owners_before_a_whole_table_is_updated(
+    agent: Principal, context: Context, access: To
+) -> None:
+    engine = load({DEMO.name: DEMO.read_text()})
+    held = engine.decide(agent, [access("update public.orders")], context | {"has_where": False})
+    assert held.result is Result.HOLD
+    assert held.hold is not None
+    assert held.hold.requirements == (Requirement("shop-owners", 1),)
+    narrow = engine.decide(agent, [access("update public.orders")], context | {"has_where": True})
+    assert narrow.result is Result.ALLOW
 
 
 def test_the_demo_refuses_definitions_with_a_message(agent: Principal, context: Context, access: To) -> None:

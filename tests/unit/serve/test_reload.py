@@ -57,8 +57,9 @@ def test_names_the_parts_that_are_different(files: Folder) -> None:
     assert changes(old, files.read()) == ()
     (files.path / "policies" / "all.cedar").write_text("permit (principal, action, resource); // told otherwise\n")
     files.change("[policy]", "[limits]\nidle_s = 10\n\n[policy]")
+    files.change("[policy]", "[approval]\npending = 2\n\n[policy]")
     files.change('groups = ["agents"]', 'groups = ["agents", "others"]')
-    assert changes(old, files.read()) == ("policy", "targets", "limits")
+    assert changes(old, files.read()) == ("policy", "targets", "approval", "limits")
 
 
 def test_a_rotated_password_is_a_change_of_targets(files: Folder) -> None:

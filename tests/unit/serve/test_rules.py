@@ -116,3 +116,15 @@ def test_roots_that_are_not_there_are_named(files: Folder) -> None:
     (with_authorities(files).path / "people.pem").unlink()
     with pytest.raises(OperatorFault, match=r"roots `.*people.pem` cannot be read: no such file"):
         files.read()
+
+
+ASKS = '@id("x") @approval("dba") @vote("session") permit (principal, action, resource);\n'
+
+
+def test_ap_07_a_policy_that_asks_a_group_without_people_is_a_fault_with_its_place(files: Folder) -> None:
+    (files.path / "data").mkdir()
+    (files.path / "policies" / "held.cedar").write_text(f"// why\n{ASKS}")
+    with pytest.raises(OperatorFault, match=r"held\.cedar:2: the policy `x` asks for 1 of group `dba`, and nobody"):
+        files.read()
+    files.change("[policy]", '[approval]\nprovider_groups = ["dba"]\n\n[policy]')
+    assert files.read().policy_files == ("all.cedar", "held.cedar")

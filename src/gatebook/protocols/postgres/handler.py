@@ -34,7 +34,7 @@ from gatebook.protocols.postgres.upstream import (
 )
 from gatebook.session import steps
 from gatebook.session.binding import Matter
-from gatebook.session.gate import Admitted, Circumstances, Knock, NotAdmitted, Place, Rules, Session
+from gatebook.session.gate import Admitted, Circumstances, Grants, Knock, NotAdmitted, Place, Rules, Session, no_grants
 
 # LIMIT: accesses of one statement in a leaf, which has 65,535 bytes; `accesses_more` counts the rest.
 ACCESSES_TOLD: Final = 100
@@ -109,7 +109,14 @@ class Judged:
 
 
 def receive(
-    arrival: Arrival, rules: Rules, fresh: Fresh, circumstances: Circumstances, *, limits: Limits, gateway: str
+    arrival: Arrival,
+    rules: Rules,
+    fresh: Fresh,
+    circumstances: Circumstances,
+    *,
+    limits: Limits,
+    gateway: str,
+    grants: Grants = no_grants,
 ) -> Welcome:
     """Answer a connection: who is it, may they be here, and how does the gate log in for them."""
     source = source_part(*arrival.peer, arrival.tls)
@@ -129,6 +136,7 @@ def receive(
         tls=arrival.tls is not None,
         now=circumstances.now,
         certificates=arrival.certificates,
+        grants=grants,
     )
     admitted = steps.admit(knock, rules, fresh.session, circumstances)
     if isinstance(admitted, NotAdmitted):
@@ -181,12 +189,12 @@ def _admission(
     admitted: Admitted, startup: Startup, source: Leaf, fresh: Fresh, *, limits: Limits, gateway: str
 ) -> pure.Admission:
     session, ends_at_us = admitted.session, fresh.ends_at_us
-    if (ends_at := admitted.identified.ends_at) is not None:
+    for ends_at in filter(None, (admitted.identified.ends_at, session.grant_ends_at)):
         ends_at_us = min(ends_at_us, int(ends_at.timestamp() * 1_000_000))
     target, account = session.target, session.role.account
     host, port = upstream_address(target.address)
     parameters = upstream_parameters(startup, session.database)
-    identity = identity_part(session.principal, session.role.name)
+    identity = identity_part(session.principal, session.role.name, session.grant)
     place = where_part(gateway=gateway, target=target.name, database=session.database, account=account.name)
     return pure.Admission(
         session=session.id,
@@ -215,7 +223,7 @@ def _admission(
 def scope_of(session: Session, place: Leaf) -> bytes:
     """The constant part of a cache key: target, database, account, entitlement, and whether TLS is spoken."""
     members: Leaf = {
-        "identity": identity_part(session.principal, session.role.name),
+        "identity": identity_part(session.principal, session.role.name, session.grant),
         "where": place,
         "tls": session.tls,
     }
