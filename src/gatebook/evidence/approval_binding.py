@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was asked, and what ran because of it: a binding beside the entry of an operation, member by member.
+"""What was asked, and what came because of it: a binding beside the entry of an operation or session, member by member.
 
 SPEC: docs/spec/approval.md, "Binding" and "What a verifier must check". A request that cannot be read raises
 ApprovalFault; of an operation, what is not there differs from what was approved.
@@ -18,12 +18,14 @@ from gatebook.evidence.approval import ApprovalFault, digest_of, salted
 from gatebook.evidence.approval_people import Moment, subject_of
 from gatebook.evidence.completeness import Finding
 from gatebook.evidence.entry import EntryFault, Leaf, Value, encode_canonical, parse_time
+from gatebook.model.approval import Kind
 from gatebook.model.principal import Subject
 
 ACCESS_CHARACTERS: Final = 300  # SPEC: entry.md, `action`: of an object in it, and 4,096 of a shape
 SHAPE_CHARACTERS: Final = 4096
 _MOST = 1 << 31
 _DIGITS = 16  # of 2^53
+ROLES: Final = frozenset({Kind.ROLE.value, Kind.BREAK_GLASS.value})
 EXACT, SHAPE = "exact", "shape"
 _EMPTY: Final[Mapping[str, Value]] = {}
 
@@ -45,6 +47,11 @@ class Asked:
     signed: bool
 
     @property
+    def kind(self) -> str:
+        """What is asked for; of no kind that is known, where it is none."""
+        return str(self.binding.get("kind"))
+
+    @property
     def groups(self) -> list[str]:
         """The groups that are asked."""
         return [group for group, _ in self.approvers]
@@ -58,7 +65,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """An operation that names an approval. `first` is the operation that its message begins with.
+    """An operation that names an approval, or a session under a role that was given.
+
+    `operation` is its id, and `first` the operation that its message begins with; of a session both are its own.
 
     `text` and `params` are salted hashes of what is disclosed; None where nothing is, empty where no salt is there.
     """
@@ -102,7 +111,7 @@ def read_asked(moment: Moment, leaf: Leaf) -> Asked:
 
 def read_ran(moment: Moment, leaf: Leaf, request: str, private: Leaf | None) -> Ran:
     """Return what an entry of an operation says, with its private part if that is disclosed."""
-    operation = str(leaf.get("operation"))
+    operation = str(leaf.get("operation", leaf.get("session")))
     session, _, number = operation.rpartition(".")
     index = _object(leaf, "statement").get("index", 0)
     is_number = number.isascii() and number.isdigit() and len(number) <= _DIGITS and isinstance(index, int)
@@ -124,14 +133,27 @@ def check_digest(asked: Asked) -> Iterator[Finding]:
         yield Finding("approval_binding", asked.id, "the digest is not that of what was asked")
 
 
+def check_entered(asked: Asked, ran: Ran) -> Iterator[Finding]:
+    """Yield where a session is under another role than was asked for."""
+    bound = asked.binding
+    same = {
+        "the kind": asked.kind in ROLES,
+        "who": _who(ran) == bound.get("identity"),
+        "where": {"target": _object(ran.leaf, "where").get("target")} == bound.get("where"),
+    }
+    for what, is_same in same.items():
+        if not is_same:
+            yield Finding("approval_binding", ran.operation, f"{what} is another than {asked.id} is for")
+
+
 def check_ran(asked: Asked, ran: Ran) -> Iterator[Finding]:
     """Yield where an operation is another than what was asked."""
     bound, leaf = asked.binding, ran.leaf
     decision = _object(leaf, "decision")
     asked_for = {str(policy[0]) for policy in _list(bound, "policies") if isinstance(policy, list) and policy}
     same = {
-        "the kind": bound.get("kind") == "operation",
-        "who": _without(_object(leaf, "identity"), "credential") == bound.get("identity"),
+        "the kind": asked.kind == Kind.OPERATION,
+        "who": _who(ran) == bound.get("identity"),
         "where": _without(_object(leaf, "where"), "gateway") == bound.get("where"),
         "how it came": leaf.get("via") == bound.get("via"),
         "a policy": {str(policy) for policy in _list(decision, "policies")} <= asked_for,
@@ -179,8 +201,13 @@ def _count(value: Value | None) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST else 0
 
 
-def _without(told: Mapping[str, Value], name: str) -> Mapping[str, Value]:
-    return {key: value for key, value in told.items() if key != name}
+def _who(ran: Ran) -> Mapping[str, Value]:
+    """Return the identity that is bound: a renewed credential, and a role that was given, make nobody another."""
+    return _without(_object(ran.leaf, "identity"), "credential", "grant")
+
+
+def _without(told: Mapping[str, Value], *names: str) -> Mapping[str, Value]:
+    return {key: value for key, value in told.items() if key not in names}
 
 
 def _bytes(value: Value) -> bytes:

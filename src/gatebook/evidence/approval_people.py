@@ -145,7 +145,7 @@ class People:
 
 
 def subject_of(value: Value | None) -> Subject:
-    """Return whom an object with `iss` and `sub` means; nobody, where it is no such object."""
+    """Return whom an object with `iss` and `sub` means; nobody, where it is none."""
     told: Mapping[str, Value] = value if isinstance(value, Mapping) else {}
     return Subject(str(told.get("iss", "")), str(told.get("sub", "")))
 

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from gatebook.evidence.entry import Leaf, Value, parse_time
 
+_TOLD = frozenset({f"approval.{kind}" for kind in ("requested", "voted", "granted", "used", "ended")})
 _SIGNED = {"ssh": "SSH key", "webauthn": "passkey", "session": "signed in, no key"}
 
 
@@ -34,6 +35,7 @@ class ToldApproval:
     asked_at: datetime | None = None
     expires_at: datetime | None = None
     needs: str = ""
+    what: str = ""
     votes: list[ToldVote] = field(default_factory=list)
     until: datetime | None = None
     uses: list[tuple[str, datetime]] = field(default_factory=list)
@@ -47,12 +49,14 @@ class ToldApproval:
 
 def tell_approval(told: dict[str, ToldApproval], index: int, leaf: Leaf) -> None:
     """Add an entry about a request, with its index in the ledger. EntryFault if a time has not its form."""
+    if leaf.get("event") not in _TOLD:
+        return
     name, at = _text(leaf, "request"), parse_time(_text(leaf, "time"))
     one = told.setdefault(name, ToldApproval(name, index))
     match leaf.get("event"):
         case "approval.requested":
             one.index, one.asked_at, one.expires_at = index, at, parse_time(_text(leaf, "expires"))
-            one.asker, one.needs = _asker(leaf), _needs(leaf)
+            one.asker, one.needs, one.what = _asker(leaf), _needs(leaf), _what(leaf)
         case "approval.voted":
             vote = _object(leaf, "vote")
             method = _text(leaf, "method")
@@ -80,6 +84,15 @@ def _asker(leaf: Leaf) -> str:
     who = _text(_object(identity, "agent") or _object(identity, "person"), "sub")
     owner = _text(_object(identity, "owner"), "sub")
     return who + (f", owned by {owner}" if owner else "")
+
+
+def _what(leaf: Leaf) -> str:
+    binding = _object(leaf, "binding")
+    if "minutes" in binding:
+        broken = "broken glass, " if _text(binding, "kind") == "break_glass" else ""
+        return f"{broken}role {_text(_object(binding, 'identity'), 'role')} for {binding['minutes']} min"
+    verbs = binding.get("verbs")
+    return ", ".join(map(str, verbs)) if isinstance(verbs, list) else ""
 
 
 def _needs(leaf: Leaf) -> str:

@@ -21,7 +21,7 @@ from gatebook.evidence.entry import Leaf
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.ssh_signature import parse_public_key
 from gatebook.evidence.vote_signature import SESSION, WEBAUTHN, parse_passkey, verify_vote
-from gatebook.model.approval import Choice
+from gatebook.model.approval import Choice, Kind
 
 # SPEC: approval.md, "Vote": how long before its entry a vote may be made, and after it by another clock.
 LATEST: Final = timedelta(minutes=10)
@@ -43,6 +43,11 @@ class Cast:
         """Whether the person approves."""
         return self.ballot.choice is Choice.APPROVE
 
+    @property
+    def denies(self) -> bool:
+        """Whether the person denies."""
+        return self.ballot.choice is Choice.DENY
+
 
 def read_cast(moment: Moment, leaf: Leaf) -> Cast:
     """Return what an `approval.voted` says. ApprovalFault if it has not its form, or is about two requests."""
@@ -63,6 +68,10 @@ def check_cast(asked: Asked, cast: Cast, people: People) -> Iterator[Finding]:
     if (ballot.digest, ballot.shown) != (asked.digest, asked.shown):
         yield Finding("approval_vote", asked.id, f"the vote of {who} is about something else")
     is_late = ballot.at >= asked.expires or moment.at >= asked.expires + UNCERTAIN
+    if ballot.choice is Choice.REVIEW:
+        is_late = False  # it comes when all is over
+        if asked.kind != Kind.BREAK_GLASS:
+            yield Finding("approval_vote", asked.id, f"{who} reviewed what is not broken glass")
     if is_late or moment.precedes(asked.moment):
         yield Finding("approval_time", asked.id, f"{who} voted when the request was not open")
     elif not -EARLIEST - UNCERTAIN <= moment.at - ballot.at <= LATEST + UNCERTAIN:

@@ -14,18 +14,33 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gatebook.evidence.approval import ApprovalFault
-from gatebook.evidence.approval_binding import Asked, Ran, check_digest, check_ran, read_asked, read_ran
+from gatebook.evidence.approval_binding import (
+    ROLES,
+    Asked,
+    Ran,
+    check_digest,
+    check_entered,
+    check_ran,
+    read_asked,
+    read_ran,
+)
 from gatebook.evidence.approval_people import PEOPLE, UNCERTAIN, Moment, People, subject_of
 from gatebook.evidence.approval_votes import Cast, check_cast, read_cast
 from gatebook.evidence.completeness import Finding
 from gatebook.evidence.entry import EntryFault, Leaf, parse_time
 from gatebook.evidence.faults import EvidenceFault
+from gatebook.model.approval import Choice, Kind
 from gatebook.model.principal import Subject
 
-MARKS: Final = (b'"approval', b'"event":"person.', b'"event":"key.created"')
+MARKS: Final = (b'"approval', b'"event":"session.start"', b'"event":"person.', b'"event":"key.created"')
 """What the bytes of a leaf hold that is looked at here."""
 AT_BIND: Final = "at bind"  # SPEC: entry.md, `decision`: of a statement that is parsed and does not run yet
+_ENTRIES: Final = frozenset(
+    {"approval.requested", "approval.voted", "approval.granted", "approval.used", "approval.ended"}
+)
+_MOST: Final = 1 << 53
 _INTENT: Final = "operation.intent"
+_SESSION: Final = "session.start"
 _OPERATIONS: Final = frozenset({"operation.held", _INTENT, "operation.refused"})
 
 
@@ -68,13 +83,17 @@ class Approvals:
         The leaves of one writer must come in their order; those that say nothing of approvals may be left out.
         """
         event = str(leaf["event"])
-        if event in _OPERATIONS:
+        if event == _SESSION:
+            identity = leaf.get("identity")
+            if isinstance(identity, Mapping) and "grant" in identity:
+                self._run(leaf, str(identity["grant"]), None)
+        elif event in _OPERATIONS:
             decision = leaf.get("decision")
             if isinstance(decision, Mapping) and "approval" in decision:
                 self._run(leaf, str(decision["approval"]), private)
         elif event in PEOPLE:
             self._people.add(self._moment(leaf), leaf)
-        elif event.startswith("approval."):
+        elif event in _ENTRIES:
             self._take(event, leaf)
 
     def finish(self, until: datetime | None = None) -> Iterator[Finding]:
@@ -149,14 +168,19 @@ class _Check:
         yield from check_digest(asked)
         for cast in found.votes:
             wrong = list(check_cast(asked, cast, self._people))
+            if cast.ballot.choice is Choice.REVIEW and all(cast.moment.precedes(end) for end, _ in found.ended):
+                words = f"{cast.ballot.person.subject} reviewed it before it was over"
+                wrong.append(Finding("approval_time", asked.id, words))
             yield from wrong
             if not wrong:
                 self._good.append(cast)
         ran: dict[str, Ran] = {}
         for one in found.ran:
-            if one.event == _INTENT:
+            if one.event in {_INTENT, _SESSION}:
                 ran.setdefault(one.first, one)
-            if one.event != "operation.refused":
+            if one.event == _SESSION:
+                yield from check_entered(asked, one)
+            elif one.event != "operation.refused":
                 yield from check_ran(asked, one)
             if one.moment.precedes(asked.moment):
                 yield Finding("approval_time", one.operation, f"came before {asked.id} was asked for")
@@ -170,12 +194,13 @@ class _Check:
         yield from self._check_uses([uses[first] for first in ran if first in uses], len(ran))
 
     def _check_uses(self, uses: list[_Used], ran: int) -> Iterator[Finding]:
-        """Not more than were consented to: what was counted and never ran is no use."""
+        """Not more than were consented to: what was counted and never ran is no use. A role has sessions at will."""
         asked = self._asked
+        most = _MOST if asked.kind in ROLES else asked.uses
         told = [used.uses for used in uses]
-        is_counted = all(isinstance(one, int) and not isinstance(one, bool) and 1 <= one <= asked.uses for one in told)
-        if ran > asked.uses or not is_counted or len({str(one) for one in told}) < len(told):
-            words = f"{ran} operations ran by it where {asked.uses} may, or it is counted otherwise"
+        is_counted = all(isinstance(one, int) and not isinstance(one, bool) and 1 <= one <= most for one in told)
+        if ran > most or not is_counted or len({str(one) for one in told}) < len(told):
+            words = f"{ran} operations ran by it where {most:,} may, or it is counted otherwise"
             yield Finding("approval_reuse", asked.id, words)
 
     def _check_use(self, used: _Used, ran: Ran) -> Iterator[Finding]:
@@ -187,7 +212,7 @@ class _Check:
             if moment.precedes(at):
                 yield Finding("approval_ended", used.operation, f"used {asked.id}, which was {result} before")
         for cast in found.votes:
-            if not cast.consents and cast.moment.precedes(at):
+            if cast.denies and cast.moment.precedes(at):
                 who = cast.ballot.person.subject
                 yield Finding("approval_ended", used.operation, f"used {asked.id}, which {who} had denied")
         where = ran.leaf.get("where")
@@ -204,12 +229,17 @@ class _Check:
         if not granted:
             yield Finding("approval_missing", used.operation, f"used {asked.id}, which was not granted before")
             return
-        ends = {cast.ballot.at + timedelta(seconds=asked.use_s) for cast in self._found.votes if cast.consents}
+        lasts = timedelta(seconds=asked.use_s)
+        ends = {cast.ballot.at + lasts for cast in self._found.votes if cast.consents}
         try:
             until = parse_time(granted[-1])
         except EntryFault:
             until = None
-        if until is None or until not in ends:
+        if asked.kind == Kind.BREAK_GLASS:
+            is_so = until is not None and abs(until - lasts - asked.moment.at) <= UNCERTAIN
+        else:
+            is_so = until in ends
+        if until is None or not is_so:
             yield Finding("approval_time", asked.id, "was granted for another time than its votes give")
         elif at.at >= until + UNCERTAIN:
             yield Finding("approval_time", used.operation, f"used {asked.id} when its time was over")
@@ -217,6 +247,8 @@ class _Check:
     def _check_quorum(self, used: _Used) -> Iterator[Finding]:
         """Enough distinct people, who could consent when they voted and still when it was used."""
         asked, people, at = self._asked, self._people, used.moment
+        if asked.kind == Kind.BREAK_GLASS:
+            return
         refused: list[Finding] = []
         counted: set[Subject] = set()
         for cast in self._good:

@@ -18,7 +18,7 @@ _EVENT: Final = "approval."
 
 
 class ApprovalPart:
-    """The entries about the requests that sessions name, or that were asked for."""
+    """The entries about the requests that sessions or their operations name, or that were asked for."""
 
     def __init__(self) -> None:
         self._named: dict[str, set[str]] = {}
@@ -46,7 +46,7 @@ class ApprovalPart:
             people |= {subject_of(one) for one in [*named, *(actors if isinstance(actors, list) else [])]}
 
     def names(self, session: str, request: str) -> bool:
-        """Whether an operation of a session names a request."""
+        """Whether a session or an operation of it names a request."""
         return request in self._named.get(session, ())
 
     def select(self, sessions: set[str]) -> Wanted:
@@ -72,9 +72,10 @@ class Wanted:
 
 
 def request_of(leaf: Leaf) -> str:
-    """Return the request that an entry about one, or of an operation, names; empty where there is none."""
+    """Return the request that an entry about one, of an operation, or of a session's start names; empty without one."""
     if str(leaf.get("event")).startswith(_EVENT):
         return str(leaf.get("request", ""))
-    decision = leaf.get("decision")
-    name = decision.get("approval") if isinstance(decision, Mapping) else None
+    is_start = leaf.get("event") == "session.start"
+    part = leaf.get("identity" if is_start else "decision")
+    name = part.get("grant" if is_start else "approval") if isinstance(part, Mapping) else None
     return name if isinstance(name, str) and name != AT_BIND else ""

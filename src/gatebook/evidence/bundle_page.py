@@ -95,7 +95,7 @@ def _session(
     yield _facts(
         {
             "who": about.principal + (f", owned by {about.owner}" if about.owner else ""),
-            "role": about.role,
+            "role": about.role + (f", by approval {session.approval}" if session.approval else ""),
             "target": f"{about.target}, database {about.database}, as {about.account}",
             "from": about.address,
             "client said": ", ".join(f"{name}={value}" for name, value in session.parameters.items()),
@@ -141,7 +141,7 @@ def _approvals(story: Story) -> Iterator[str]:
         return
     shown = list(story.approvals.values())[:MAX_APPROVALS]
     yield "<h2>Approvals</h2>\n"
-    names = ("entry", "request", "asked", "by", "needed", "votes", "may be used until", "came of it")
+    names = ("entry", "request", "what", "asked", "by", "needed", "votes", "may be used until", "came of it")
     yield _table(f"{len(story.approvals):,} requests, {len(shown):,} shown", names, map(_approval, shown))
 
 
@@ -152,6 +152,7 @@ def _approval(told: ToldApproval) -> tuple[str, ...]:
     return (
         str(told.index),
         _text(told.id),
+        _text(told.what),
         f"{_time(told.asked_at)}<br>answer by {_time(told.expires_at)}",
         _text(told.asker),
         _text(told.needs),
@@ -164,7 +165,7 @@ def _approval(told: ToldApproval) -> tuple[str, ...]:
 def _vote(vote: ToldVote) -> str:
     how = f"{vote.how} {vote.key}".strip()
     said = f", saying: {vote.reason}" if vote.reason else ""
-    choice = {"approve": "approved", "deny": "denied"}.get(vote.choice, vote.choice)
+    choice = {"approve": "approved", "deny": "denied", "review": "reviewed"}.get(vote.choice, vote.choice)
     return _text(f"{vote.person} {choice} {_time(vote.at)}, by {how}{said}", MAX_CELL)
 
 

@@ -41,12 +41,16 @@ class ToldOperation:
 
 @dataclass(slots=True)
 class ToldSession:
-    """A session, what its client said of itself, its operations in order, and the place of its first entry."""
+    """A session, what its client said of itself, its operations in order, and the place of its first entry.
+
+    `approval` is the request by which its role was given, empty where there is none.
+    """
 
     summary: SessionSummary
     index: int
     parameters: dict[str, str] = field(default_factory=dict)
     operations: list[ToldOperation] = field(default_factory=list)
+    approval: str = ""
 
 
 @dataclass(slots=True)
@@ -81,7 +85,7 @@ def _add(story: Story, operations: dict[str, ToldOperation], index: int, leaf: L
     name, event = str(leaf.get("operation")), str(leaf.get("event"))
     match event:
         case "session.start":
-            told = ToldSession(summarise_start(leaf), index, _parameters(leaf))
+            told = ToldSession(summarise_start(leaf), index, _parameters(leaf), approval=request_of(leaf))
             story.sessions.setdefault(told.summary.id, told)
         case "operation.held" | "operation.intent" | "operation.refused" if session is not None:
             operation = operations.get(name)
