@@ -92,9 +92,8 @@ def test_hashes_the_content_as_it_is_on_disk() -> None:
             "gatebook.toml:12: `zzz` is not a setting",
             (
                 "known: `gate`, `evidence`, `ledger`, `export`, `approval`, `retention`, `index`, `policy`, `limits`, "
-                "`target`, "
-                "`issuer`, "
-                "`certificate_authority`"
+                "`target`, `issuer`, "
+                "`certificate_authority`, `control`"
             ),
         ),
         (
