@@ -37,8 +37,11 @@ approvers = "dba"
 break_glass = true
 """
 NOTIFY = """
+[control]
+url = "https://console.example"
+insecure_behind_proxy = true
+
 [notify]
-console_url = "https://console.example"
 alarm_s = 2
 
 [[notify.webhook]]

@@ -14,7 +14,7 @@ from gatebook.evidence.harmless import harmless
 from gatebook.model.approval import Kind, Request
 from gatebook.views.approvals import approvers_of, object_of, shown_of, words_of
 
-__all__ = ["object_of", "print_request", "rows_of"]
+__all__ = ["object_of", "print_request", "rows_of", "shown_of"]
 
 SHOWN_CHARACTERS = 60
 

@@ -35,8 +35,8 @@ def check_notify(settings: Settings) -> Iterator[Check]:
             yield Check(name, Verdict.WRONG if standing.alarm_at else Verdict.WEAK, words)
         else:
             yield Check(name, Verdict.OK, f"{standing.waiting:,} messages wait")
-    if notify.receivers and not notify.console_url:
-        yield Check("notify", Verdict.WEAK, "`notify.console_url` is not set: messages have no link")
+    if notify.receivers and not settings.control.url:
+        yield Check("notify", Verdict.WEAK, "`control.url` is not set: messages have no link")
     yield from _check_glass(settings)
 
 

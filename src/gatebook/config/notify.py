@@ -96,11 +96,11 @@ ReceiverSettings = WebhookSettings | SlackSettings | TeamsSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifySettings:
-    """Who is told when something waits for people: [notify](../how-to/notify.md)."""
+    """Who is told when something waits for people: [notify](../how-to/notify.md).
 
-    console_url: str = setting(
-        values.text, "Address of the console, `https://...`; messages link to its page of the request.", default=""
-    )
+    Messages link to the console where `control.url` is set.
+    """
+
     follow: str = setting(
         values.choice("serve", "off"),
         "Whether `gatebook serve` starts the process that tells, or `gatebook notify run` is started otherwise.",
@@ -123,8 +123,6 @@ class NotifySettings:
 
 def check_notify(notify: NotifySettings, place: Place) -> None:
     """Raise ConfigFault for a receiver that cannot be trusted, or a name that is there twice."""
-    if notify.console_url and not is_trustworthy(notify.console_url, insecure_loopback=True):
-        raise place.below("console_url").fault("must be `https://host/path`", "`http://` is for this machine only")
     seen: set[str] = set()
     kinds: dict[str, tuple[ReceiverSettings, ...]] = {
         "webhook": notify.webhooks,

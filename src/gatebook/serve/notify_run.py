@@ -40,6 +40,7 @@ def run_notify(settings: Settings, *, until_input_ends: bool) -> None:
                     requests=store,
                     outbox=outbox,
                     append=journal.append,
+                    console=settings.control.url,
                     now=now,
                 )
                 asyncio.run(_run(notifier, posts, until_input_ends=until_input_ends))
@@ -55,7 +56,7 @@ def test_receiver(settings: Settings, name: str) -> None:
     OperatorFault where it does not take it.
     """
     receiver = _find(settings, name)
-    notice = Notice(Event.TEST, now(), settings.gate.name, settings.notify.console_url)
+    notice = Notice(Event.TEST, now(), settings.gate.name, settings.control.url)
     message = Message(receiver.name, notice.id, is_urgent=False, made_at=notice.at, body=body_of(receiver, notice))
     outcome = asyncio.run(_once(make_post(receiver, settings.path.parent), message))
     if outcome.came is not Came.TAKEN:

@@ -71,7 +71,7 @@ class _Line:
 
 
 class Notifier:
-    """All receivers of a gate. Its methods are called on one event loop."""
+    """All receivers of a gate; `console` is the console's address, empty for none. Called on one event loop."""
 
     def __init__(
         self,
@@ -83,6 +83,7 @@ class Notifier:
         requests: Requests,
         outbox: Outbox,
         append: Callable[[bytes], object],
+        console: str,
         now: Callable[[], datetime],
     ) -> None:
         self._gate = gate
@@ -92,6 +93,7 @@ class Notifier:
         self._requests = requests
         self._outbox = outbox
         self._append = append
+        self._console = console
         self._now = now
         self._seen = outbox.seen()
         self._is_first = self._seen == 0
@@ -192,8 +194,7 @@ class Notifier:
             told.append(Told(one.request, one.state, number, moment + REMIND_EVERY))
 
     def _notice(self, event: Event, request: Request, moment: datetime, number: int = 0) -> Notice:
-        console = self._settings.console_url.rstrip("/")
-        link = f"{console}/approvals/{request.id}" if console else ""
+        link = f"{self._console}/approvals/{request.id}" if self._console else ""
         notice = Notice(event, moment, self._gate, link, request, number)
         if notice.is_urgent:
             _log.error(

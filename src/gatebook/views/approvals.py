@@ -7,8 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import TypeAlias, cast
 
-from gatebook.evidence.entry import Leaf, Value, format_time
+from gatebook.evidence.entry import Leaf, Value
 from gatebook.model.approval import Request
+from gatebook.views.telling import json_time
 
 Shown: TypeAlias = "Mapping[str, Value]"
 
@@ -19,7 +20,7 @@ def object_of(request: Request, *, whole: bool = False) -> Leaf:
         {
             "person": {"iss": vote.person.issuer, "sub": vote.person.subject},
             "choice": vote.choice.value,
-            "time": format_time(vote.at),
+            "time": json_time(vote.at),
             "method": vote.method,
             "channel": vote.channel,
             "reason": vote.reason,
@@ -36,8 +37,8 @@ def object_of(request: Request, *, whole: bool = False) -> Leaf:
         "role": request.role,
         "approvers": [[need.group, need.needed] for need in request.hold.requirements],
         "digest": request.digest,
-        "made": format_time(request.made_at),
-        "expires": format_time(request.ends_at()),
+        "made": json_time(request.made_at),
+        "expires": json_time(request.ends_at()),
         "session": request.session,
         "reason": request.reason,
         "why": request.why,

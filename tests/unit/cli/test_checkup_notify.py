@@ -12,7 +12,7 @@ from gatebook.notify.outbox import Message, Outbox
 
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PAGER = '\n[[notify.webhook]]\nname = "pager"\nurl = "https://pager.example"\nsecret = "file:pager.secret"\n'
-CONSOLE = '\n[notify]\nconsole_url = "https://console.example"\n'
+CONSOLE = '\n[control]\nurl = "https://console.example"\ninsecure_behind_proxy = true\n'
 
 
 def add(gate: Installation, text: str, secret: str = WHSEC) -> None:
@@ -34,7 +34,7 @@ def test_a_receiver_that_takes_everything_is_well(gate: Installation) -> None:
 
 def test_messages_without_a_link_are_weak(gate: Installation) -> None:
     add(gate, PAGER)
-    assert found(gate)[-1] == ("notify", Verdict.WEAK, "`notify.console_url` is not set: messages have no link")
+    assert found(gate)[-1] == ("notify", Verdict.WEAK, "`control.url` is not set: messages have no link")
 
 
 def test_a_secret_without_its_form_is_wrong_and_open_to_others_too(gate: Installation) -> None:

@@ -34,7 +34,7 @@ def pager(gate: Installation, running: Siem) -> Installation:
     """An installation with a webhook."""
     (gate.folder / "pager.secret").write_text(WHSEC)
     added = (
-        '\n[notify]\nconsole_url = "https://console.example"\n'
+        '\n[control]\nurl = "https://console.example"\ninsecure_behind_proxy = true\n'
         f'\n[[notify.webhook]]\nname = "pager"\nurl = "{running.url}"\nsecret = "file:pager.secret"\n'
     )
     gate.config.write_text(gate.config.read_text() + added)

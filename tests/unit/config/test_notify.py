@@ -40,7 +40,6 @@ def test_receivers_of_each_kind_are_read_with_their_defaults() -> None:
         WEBHOOK
         + '[[notify.slack]]\nname = "ops"\nurl = "env:SLACK_URL"\ngroups = ["dba"]\nevents = ["glass.broken"]\n'
         + '[[notify.teams]]\nname = "team"\nurl = "env:TEAMS_URL"\ninclude_text = true\n'
-        + '[notify]\nconsole_url = "https://console.example"\n'
     ).notify
     assert [one.name for one in notify.receivers] == ["pager", "ops", "team"]
     (pager,), (ops,), (team,) = notify.webhooks, notify.slack, notify.teams
@@ -48,7 +47,7 @@ def test_receivers_of_each_kind_are_read_with_their_defaults() -> None:
     assert (pager.older_secret, pager.groups, pager.events, pager.include_text) == (None, (), (), False)
     assert (ops.url, ops.groups, ops.events) == (SecretRef("env", "SLACK_URL"), ("dba",), ("glass.broken",))
     assert team.include_text
-    assert (notify.console_url, notify.follow, notify.alarm_s) == ("https://console.example", "serve", 3600)
+    assert (notify.follow, notify.alarm_s) == ("serve", 3600)
 
 
 def test_nothing_is_told_by_default() -> None:
@@ -96,12 +95,6 @@ def test_names_are_unique_over_all_kinds() -> None:
 
 def test_an_event_that_is_not_there_is_refused() -> None:
     assert "must be one of `approval.requested`" in fault(WEBHOOK + 'events = ["approval.used"]\n')
-
-
-def test_a_console_is_reached_over_tls() -> None:
-    assert "`notify.console_url` must be `https://host/path`" in fault(
-        '[notify]\nconsole_url = "http://console.example"\n'
-    )
 
 
 def test_no_gate_is_called_as_the_journal_of_notifications() -> None:

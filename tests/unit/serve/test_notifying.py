@@ -115,6 +115,7 @@ class Desk:
             requests=self.requests,
             outbox=self.outbox,
             append=lambda leaf: self.entries.append(json.loads(leaf)),
+            console="https://c",
             now=self.clock,
         )
 
@@ -149,7 +150,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr(notifying, "LAST_S", 0.3)
     monkeypatch.setattr(notifying, "FIRST_WAIT_S", 0.02)
     monkeypatch.setattr(notifying, "LONGEST_WAIT_S", 0.05)
-    made = Desk(tmp_path / "outbox.db", NotifySettings(webhooks=(webhook("a"), webhook("b")), console_url="https://c"))
+    made = Desk(tmp_path / "outbox.db", NotifySettings(webhooks=(webhook("a"), webhook("b"))))
     yield made
     made.stop()
 
