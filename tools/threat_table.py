@@ -50,7 +50,7 @@ THREATS = {
     "ID-02": "a session that outlives its credential: ended when the token, key or certificate does",
     "ID-05": "an issuer that takes the names of the gate's own identities: it cannot be configured",
     "ID-06": "guessing under other cases of a name, or by another method: one counter; nobody else is locked out",
-    "AP-01": "who asks, the person behind them, a second account, who joined the group later, a machine: never approves",
+    "AP-01": "who asks, who is behind them, a second account, who joined the group later, a machine: never approves",
     "AP-02": "an approval of one operation for another: bound to the digest of identity, place and exact bytes",
     "AP-03": "an approval used twice, late, or by a parallel session: one use, one session, one time",
     "AP-04": "a byte, a comment or a parameter changed after the approval: a new request",
