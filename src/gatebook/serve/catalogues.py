@@ -61,6 +61,11 @@ class DatabaseCatalogue:
                     await self._read()
         return self._catalogue.view
 
+    async def reread(self) -> CatalogueView:
+        """Return the view as of now, after a reading that begins now at the earliest."""
+        self.mark_due()
+        return await self.current()
+
     async def read_ahead(self) -> None:
         """Make a reading that is due before it is waited for. A failure is that of the reading."""
         await self.current()
