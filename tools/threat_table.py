@@ -50,6 +50,7 @@ THREATS = {
     "ID-02": "a session that outlives its credential: ended when the token, key or certificate does",
     "ID-05": "an issuer that takes the names of the gate's own identities: it cannot be configured",
     "ID-06": "guessing under other cases of a name, or by another method: one counter; nobody else is locked out",
+    "AP-06": "an agent that drives a browser or the API: it never votes; each vote has its person's signature",
     "AP-07": "policies or roles that ask for people who are not there: the gate does not start, nor take them up",
     "AU-01": "an entry put into a journal, links and all: it is not what the notary sealed",
     "AU-02": "a tail that was cut, a ledger put back or remade: the seal, a kept checkpoint or a witness tells",

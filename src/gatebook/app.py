@@ -23,24 +23,24 @@ from gatebook.config import Secrets, Settings, load_settings
 from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
 from gatebook.identity import api_key
+from gatebook.issuers.fetch import fetch_keys
+from gatebook.issuers.keys import KeysMissed, KeysRead, TokenKeys, describe
 from gatebook.model.errors import OperatorFault
 from gatebook.model.ids import KeyId
 from gatebook.model.principal import Principal
 from gatebook.model.target import Target
 from gatebook.native.carrier import Carrier
+from gatebook.process.logs import configure_logs
 from gatebook.serve import export_run
 from gatebook.serve import witness as witness_port
 from gatebook.serve.approvals import Approvals
 from gatebook.serve.bearer import bearer_words
 from gatebook.serve.exports import ExportProcess
-from gatebook.serve.fetch import fetch_keys
 from gatebook.serve.follow import follow
 from gatebook.serve.fresh import now
 from gatebook.serve.gateway import Gateway
 from gatebook.serve.indexer import IndexerProcess
 from gatebook.serve.inquiry import explain, test_policies, test_target
-from gatebook.serve.keys import KeysMissed, KeysRead, TokenKeys, describe
-from gatebook.serve.logs import configure_logs
 from gatebook.serve.metrics import serve_metrics
 from gatebook.serve.notary import NotaryProcess
 from gatebook.serve.plan import make_plan

@@ -22,17 +22,26 @@ MAY_IMPORT = {
     "vault": {"model", "evidence", "native.pure", "native.carrier"},
     "store": {"model", "evidence"},
     "export": {"model", "evidence"},
+    "process": set[str](),
+    "issuers": {"model", "identity", "evidence", "config"},
+    "views": {"model", "identity", "evidence", "store", "vault", "config"},
     "serve": {
         *{"model", "native.pure", "native.carrier", "identity", "policy", "approval", "masking", "evidence"},
-        *{"session", "protocols", "vault", "store", "export", "config"},
+        *{"session", "protocols", "vault", "store", "export", "config", "issuers", "process"},
     },
-    "control": {"model", "identity", "policy", "approval", "masking", "evidence", "session", "store", "vault"},
+    "control": {
+        *{"model", "identity", "policy", "approval", "masking", "evidence", "session", "store", "vault", "config"},
+        *{"issuers", "views", "process"},
+    },
     "config": {"model"},
     "__main__": {"cli"},
-    "cli": {"model", "identity", "policy", "approval", "evidence", "session", "store", "vault", "export", "config"},
+    "cli": {
+        *{"model", "identity", "policy", "approval", "evidence", "session", "store", "vault", "export", "config"},
+        *{"views"},
+    },
     "app": {
         *{"model", "native.pure", "native.carrier", "identity", "policy", "approval", "masking", "evidence"},
-        *{"session", "protocols", "vault", "store", "export", "serve", "config", "trial"},
+        *{"session", "protocols", "vault", "store", "export", "serve", "config", "trial", "issuers", "process"},
     },
     "trial": {"model", "identity", "evidence", "vault", "store", "serve", "config"},
 }
@@ -40,6 +49,9 @@ MAY_IMPORT = {
 MAY_ALSO = {
     "gatebook.trial": {
         "gatebook.cli.certificates",  # a throwaway gate has the certificates that `gatebook init` makes
+    },
+    "gatebook.cli.control": {
+        "gatebook.control.serving",  # the one command that starts the console
     },
     "gatebook.protocols.postgres.handler": {
         "gatebook.evidence.entry",  # the parts of entries that Rust writes are fixed here, as canonical JSON

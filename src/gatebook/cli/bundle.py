@@ -38,6 +38,9 @@ def command() -> None:
 @click.option("--session", "sessions", multiple=True, help="This session; may be given again.")
 @click.option("--agent", default="", help="Sessions and logins of this agent.")
 @click.option("--target", default="", help="Sessions and logins at this target.")
+@click.option(
+    "--approval", default="", metavar="ID", help="The request for approval, and the sessions whose operations name it."
+)
 @click.option("--from", "begin", type=MOMENT, help="What was alive or happened at or after this time.")
 @click.option("--to", "end", type=MOMENT, help="What began or happened before this time.")
 @click.option(
@@ -55,6 +58,7 @@ def make(
     sessions: tuple[str, ...],
     agent: str,
     target: str,
+    approval: str,
     begin: datetime | None,
     end: datetime | None,
     purpose: str,
@@ -63,15 +67,16 @@ def make(
 ) -> None:
     """Make a bundle of everything sealed that matches all that is asked for.
 
-    Sessions go in whole: entries, login, recording. That the bundle is made is an entry itself, and sealed before
-    anything is written; so the notary must run. Statements and recordings go in encrypted, unless --with-contents.
+    Sessions go in whole: entries, login, recording; and whatever people approved in them, with votes and keys. That the
+    bundle is made is an entry itself, and sealed before anything is written; so the notary must run. Statements and
+    recordings go in encrypted, unless --with-contents.
     """
     from gatebook.evidence.bundle_selection import Selection  # noqa: PLC0415  cryptography, only here
     from gatebook.vault.bundles import Asked, BundleMaker  # noqa: PLC0415  as above
 
-    selection = Selection(tuple(sorted(set(sessions))), agent, target, begin, end)
+    selection = Selection(tuple(sorted(set(sessions))), agent, target, begin, end, approval)
     if selection.is_empty():
-        raise OperatorFault("nothing is asked for", "give --session, --agent, --target, --from or --to")
+        raise OperatorFault("nothing is asked for", "give --session, --agent, --target, --approval, --from or --to")
     settings = load(config)
     made_at, policies = now(), _policies(settings)
     asked = Asked(selection, made_at, operator(), purpose[: builders.MAX_WORDS], __version__, policies, with_contents)

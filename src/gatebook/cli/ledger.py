@@ -76,15 +76,15 @@ def verify(
 ) -> None:
     """Verify the ledger, every journal and every recording: signature, tree, links, hashes, sequence, completeness.
 
-    Works with a gate running, and without the recording key; with it, private parts and recordings are opened too.
-    Anything that is wrong is a finding, and the exit status is 1. What a crash of the gate left, and the gate wrote
-    down when it came back, is told as accounted for.
+    Whatever ran by an approval must be what people consented to. Works with a gate running, and without the recording
+    key; with it, private parts and recordings are opened too. Anything that is wrong is a finding, and the exit status
+    is 1. What a crash of the gate left, and the gate wrote down when it came back, is told as accounted for.
 
     Whoever can write the data folder can write `ledger.vkey` too: name the key with `--key`; one that was given up
     since leads to the present one. Whoever has the notary's key too is found by what is elsewhere: an older checkpoint
     (`--since`), witnesses (`--witness`), or time stamps (`--timestamp-roots`).
     """
-    from gatebook.vault.verification import Trust, verify_data, verify_ledger  # noqa: PLC0415  cryptography, only here
+    from gatebook.vault.verification import Trust, verify_copy, verify_data  # noqa: PLC0415  cryptography, only here
 
     if (quorum or cosigned_within) and not witnesses:
         raise click.UsageError("`--quorum` and `--cosigned-within` need `--witness`")
@@ -101,7 +101,7 @@ def verify(
     )
     if folder is not None:
         found, with_key = Report(), False
-        verify_ledger(folder, found, trust)
+        verify_copy(folder, found, trust)
     else:
         settings = load(config)
         recordings = recordings_of(settings, need_key=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gatebook.config.approval import ApprovalSettings
+from gatebook.config.control import ControlSettings, SignInSettings
 from gatebook.config.identities import CertificateAuthoritySettings, IssuerSettings
 from gatebook.config.ledger import LedgerSettings, TimestampSettings, WitnessSettings
 from gatebook.config.retention import RetentionClassSettings, RetentionSettings
@@ -56,6 +57,8 @@ _TABLES: tuple[tuple[str, type[Any]], ...] = (
     ("[target.catalogue]", AccountSettings),
     ("[[issuer]]", IssuerSettings),
     ("[[certificate_authority]]", CertificateAuthoritySettings),
+    ("[control]", ControlSettings),
+    ("[[control.issuer]]", SignInSettings),
 )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gatebook.config import values
 from gatebook.config.approval import ApprovalSettings
+from gatebook.config.control import ControlSettings
 from gatebook.config.declaring import NAME, setting
 from gatebook.config.identities import CertificateAuthoritySettings, IssuerSettings
 from gatebook.config.ledger import LedgerSettings
@@ -330,6 +331,7 @@ class Settings:
     authorities: tuple[CertificateAuthoritySettings, ...] = setting(
         values.tables(CertificateAuthoritySettings), "", default=()
     )
+    control: ControlSettings = setting(values.table(ControlSettings), "", default=ControlSettings())
     path: Path
     digest: str
 
@@ -350,6 +352,11 @@ class Settings:
     def index_path(self) -> Path:
         """File of the search index."""
         return self.gate.data / "index.db"
+
+    @property
+    def console_path(self) -> Path:
+        """File of the console's web sessions, sign-ins and enrolments."""
+        return self.gate.data / "console.sqlite"
 
     @property
     def journal_path(self) -> Path:

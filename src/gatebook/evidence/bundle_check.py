@@ -6,7 +6,7 @@ SPEC: docs/spec/bundle.md, "What a verifier must reject". The steps, each of whi
 1. form: archive and manifest       2. members: length and hash of each    3. signature of the checkpoint
 4. seal of the manifest             5. inclusion of every entry            6. entries: form, sequence, completeness
 7. selection and counts             8. purges, and recordings              9. contents that are disclosed
-10. policies
+10. policies                        11. approvals
 
 Findings have the names of docs/reference/findings.md; the place of an entry is `writer/index in the ledger`.
 """
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gatebook.evidence import bundle
+from gatebook.evidence.approvals import Approvals
 from gatebook.evidence.bundle import Manifest
 from gatebook.evidence.bundle_archive import parse_archive
 from gatebook.evidence.bundle_entries import BundleFault, decode_entries, decode_keys, decode_private
@@ -87,6 +88,7 @@ class _BundleCheck:
         self._leaves: dict[int, Leaf] = {}
         self._recordings: list[ExpectedRecording] = []
         self._custody = Custody()
+        self._approvals = Approvals()
 
     def run(self, data: bytes | memoryview, verifier: Verifier | None) -> None:
         """Do all steps. EvidenceFault from one without which the next make no sense."""
@@ -104,6 +106,7 @@ class _BundleCheck:
         self._check_recordings()
         self._check_contents(manifest)
         self._check_policies(manifest)
+        self._check_approvals()
 
     def step(self, name: str, words: str) -> None:
         """Tell that a step is done; it is good if it found nothing."""
@@ -190,7 +193,7 @@ class _BundleCheck:
         for index, entry in self._entries.items():
             writer = self._read_leaf(index, entry)
             if writer not in checks:
-                checks[writer] = JournalCheck(writer, self._report, openers.get)
+                checks[writer] = JournalCheck(writer, self._report, openers.get, self._approvals)
             check = checks[writer]
             sealed = check.record(Record(index, entry, private.pop(index, b""), b"", True, Position(0, 0, b"")))  # noqa: FBT003  no link: the tree vouches
             if sealed is not None:
@@ -297,6 +300,12 @@ class _BundleCheck:
         for one in sorted(hashes_in(self._leaves.values()) - told):
             self._find("bundle_policy", one, "decided, and is neither here nor named as missing")
         self.step("policies", f"{len(manifest.policies):,} here, {len(manifest.policies_missing):,} named as missing")
+
+    def _check_approvals(self) -> None:
+        """11. What ran by an approval is what people consented to; told where there are any."""
+        self._report.add_approvals(self._approvals)
+        if asked := self._report.checked["approvals"]:
+            self.step("approvals", f"{asked:,} requests, their votes and uses")
 
 
 def count(leaves: dict[int, Leaf], members: dict[str, memoryview]) -> dict[str, int]:

@@ -7,10 +7,11 @@ peer wrote goes through `_text`: first made visible (`harmless`), then cut, then
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from html import escape
 
+from gatebook.evidence.approval_story import ToldApproval, ToldVote
 from gatebook.evidence.bundle import DISCLOSED, Manifest
 from gatebook.evidence.bundle_story import Story, ToldOperation, ToldSession
 from gatebook.evidence.bundle_timeline import draw_timeline
@@ -20,6 +21,8 @@ from gatebook.evidence.sessions import HELD
 MAX_SESSIONS = 500  # LIMIT: with these bounds a page stays below 64 MiB whatever clients wrote
 MAX_OPERATIONS = 5000
 MAX_LOGINS = 1000
+MAX_APPROVALS = 200
+MAX_VOTES = 20  # of an approval
 MAX_CELL = 1000  # characters
 MAX_WORD = 200
 
@@ -50,9 +53,9 @@ def render_page(manifest: Manifest, story: Story) -> bytes:
     parts = [_HEAD, *_about(manifest), *_overview(story, shown)]
     room = MAX_OPERATIONS
     for session in shown:
-        parts += _session(session, session.operations[:room])
+        parts += _session(session, session.operations[:room], story.approvals)
         room -= min(room, len(session.operations))
-    parts += [*_logins(story), *_others(story), "</body>\n</html>\n"]
+    parts += [*_approvals(story), *_logins(story), *_others(story), "</body>\n</html>\n"]
     return "".join(parts).encode()
 
 
@@ -84,13 +87,15 @@ def _overview(story: Story, shown: list[ToldSession]) -> Iterator[str]:
     yield draw_timeline(shown)
 
 
-def _session(session: ToldSession, operations: list[ToldOperation]) -> Iterator[str]:
+def _session(
+    session: ToldSession, operations: list[ToldOperation], approvals: Mapping[str, ToldApproval]
+) -> Iterator[str]:
     about = session.summary
     yield f"<h2>Session {_text(about.id)}</h2>\n"
     yield _facts(
         {
             "who": about.principal + (f", owned by {about.owner}" if about.owner else ""),
-            "role": about.role,
+            "role": about.role + (f", by approval {session.approval}" if session.approval else ""),
             "target": f"{about.target}, database {about.database}, as {about.account}",
             "from": about.address,
             "client said": ", ".join(f"{name}={value}" for name, value in session.parameters.items()),
@@ -101,10 +106,10 @@ def _session(session: ToldSession, operations: list[ToldOperation]) -> Iterator[
     hidden = len(session.operations) - len(operations)
     caption = f"{len(session.operations):,} operations" + (f", {hidden:,} of them not on this page" if hidden else "")
     names = ("entry", "time (UTC)", "what", "accesses", "decision", "decided by", "outcome", "rows", "ms")
-    yield _table(caption, names, map(_operation, operations))
+    yield _table(caption, names, (_operation(one, approvals.get(one.approval)) for one in operations))
 
 
-def _operation(operation: ToldOperation) -> tuple[str, ...]:
+def _operation(operation: ToldOperation, approval: ToldApproval | None) -> tuple[str, ...]:
     about = operation.summary
     what = f"<code>{_text(operation.text or about.shape or about.verb, MAX_CELL)}</code>"
     if operation.params:
@@ -112,6 +117,10 @@ def _operation(operation: ToldOperation) -> tuple[str, ...]:
     is_refused, is_held = about.result == "refuse", about.result == HELD
     decided = _text(about.decided)
     decision = f'<span class="no">{decided}</span> {_text(about.refusal)}' if is_refused else decided
+    if approval is not None:
+        consenting = ", ".join(approval.consenting[:MAX_VOTES]) or "nobody"
+        words = _text(f"approval {approval.id}: approved by {consenting}")
+        decision += f"<br>{words}"
     came = f"{about.status} {about.sqlstate}".strip() or ("not run" if is_refused or is_held else "none yet")
     outcome = _text(came) + (f"<br>{_text(operation.error, MAX_CELL)}" if operation.error else "")
     return (
@@ -125,6 +134,39 @@ def _operation(operation: ToldOperation) -> tuple[str, ...]:
         f"{about.rows:,}",
         f"{about.duration_us / 1000:.1f}",
     )
+
+
+def _approvals(story: Story) -> Iterator[str]:
+    if not story.approvals:
+        return
+    shown = list(story.approvals.values())[:MAX_APPROVALS]
+    yield "<h2>Approvals</h2>\n"
+    names = ("entry", "request", "what", "asked", "by", "needed", "votes", "may be used until", "came of it")
+    yield _table(f"{len(story.approvals):,} requests, {len(shown):,} shown", names, map(_approval, shown))
+
+
+def _approval(told: ToldApproval) -> tuple[str, ...]:
+    votes = "<br>".join(map(_vote, told.votes[:MAX_VOTES]))
+    hidden = len(told.votes) - MAX_VOTES
+    uses = [f"used by {operation}, {_time(at)}" for operation, at in told.uses[:MAX_VOTES]]
+    return (
+        str(told.index),
+        _text(told.id),
+        _text(told.what),
+        f"{_time(told.asked_at)}<br>answer by {_time(told.expires_at)}",
+        _text(told.asker),
+        _text(told.needs),
+        (votes or "none") + (f"<br>and {hidden:,} more" if hidden > 0 else ""),
+        _time(told.until) or "not granted",
+        "<br>".join(_text(one) for one in [*uses, told.end] if one) or "not used",
+    )
+
+
+def _vote(vote: ToldVote) -> str:
+    how = f"{vote.how} {vote.key}".strip()
+    said = f", saying: {vote.reason}" if vote.reason else ""
+    choice = {"approve": "approved", "deny": "denied", "review": "reviewed"}.get(vote.choice, vote.choice)
+    return _text(f"{vote.person} {choice} {_time(vote.at)}, by {how}{said}", MAX_CELL)
 
 
 def _logins(story: Story) -> Iterator[str]:

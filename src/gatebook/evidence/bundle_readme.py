@@ -38,6 +38,9 @@ What it proves, if you have the key
   the gate made them: their hash is sealed there too, by the entry `evidence.exported`.
 - No entry of a session that is here is missing between its first and its last; each recording holds the chunks that
   were entered, in order, and no other.
+- Where an operation ran by an approval: that the people named consented to this operation and no other, each before it
+  ran and in time, with a signature by a key that was theirs as the book has it. Whether a key is a person's, ask them:
+  its fingerprint is in index.html.
 - With an older checkpoint that you kept, `gatebook ledger verify --since` on a copy of the whole ledger proves that
   nothing was changed since.
 

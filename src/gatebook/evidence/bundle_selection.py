@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of the ledger goes into a bundle: whole sessions that were asked for, and the logins around them.
+"""What of the ledger goes into a bundle: whole sessions that were asked for, with logins and approvals around them.
 
 SPEC: docs/spec/bundle.md, "Selection". Two passes over the same leaves: `learn` all, then ask `wants` of each. A
 verifier asks the same of the entries of a bundle.
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from gatebook.evidence.bundle_approvals import ApprovalPart, Wanted
 from gatebook.evidence.bundle_entries import BundleFault
 from gatebook.evidence.consent import PEOPLE, request_of
 from gatebook.evidence.entry import EntryFault, Leaf, Value, format_time, parse_time
@@ -18,7 +19,7 @@ from gatebook.evidence.entry import EntryFault, Leaf, Value, format_time, parse_
 _SESSION_BEGINS = "session.start"
 _SESSION_ENDS = frozenset({"session.end", "session.lost"})
 _OF_PURGES = PEOPLE | frozenset({"consent.requested", "consent.given", "purge.done"})
-_MEMBERS = frozenset({"sessions", "agent", "target", "from", "to"})
+_MEMBERS = frozenset({"sessions", "agent", "target", "approval", "from", "to"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Selection:
     target: str = ""
     begin: datetime | None = None
     end: datetime | None = None
+    approval: str = ""
 
     def is_empty(self) -> bool:
         """Whether nothing was asked for."""
@@ -40,7 +42,8 @@ class Selection:
         told: dict[str, Value] = {}
         if self.sessions:
             told["sessions"] = sorted(set(self.sessions))
-        told |= {name: text for name, text in (("agent", self.agent), ("target", self.target)) if text}
+        named = (("agent", self.agent), ("target", self.target), ("approval", self.approval))
+        told |= {name: text for name, text in named if text}
         for name, moment in (("from", self.begin), ("to", self.end)):
             if moment is not None:
                 told[name] = format_time(moment)
@@ -51,12 +54,12 @@ class Selection:
         """Read what `to_value` gives. BundleFault on any other form."""
         told: Mapping[str, object] = value if isinstance(value, dict) else {"": value}
         sessions = told.get("sessions", [])
-        texts = [told.get(name, "") for name in ("agent", "target", "from", "to")]
+        texts = [told.get(name, "") for name in ("agent", "target", "approval", "from", "to")]
         try:
             if not isinstance(sessions, list) or told.keys() - _MEMBERS:
                 raise BundleFault("bundle_manifest", "the selection has not its form")
-            begin, end = (parse_time(str(text)) if text else None for text in texts[2:])
-            found = cls(tuple(str(one) for one in sessions), str(texts[0]), str(texts[1]), begin, end)
+            begin, end = (parse_time(str(text)) if text else None for text in texts[3:])
+            found = cls(tuple(str(one) for one in sessions), str(texts[0]), str(texts[1]), begin, end, str(texts[2]))
         except EntryFault as fault:
             raise BundleFault("bundle_manifest", "a time of the selection has not its form") from fault
         if found.to_value() != value or found.is_empty():
@@ -84,17 +87,20 @@ class Selector:
         self._known: dict[str, _Known] = {}
         self._purges: dict[str, set[str]] = {}
         self._consents: dict[str, _Consents] = {}
+        self._approvals = ApprovalPart()
         self._requests: set[str] | None = None  # of selected sessions, once all is learned
+        self._approved: Wanted | None = None  # as above
 
     @property
     def sessions(self) -> set[str]:
         """Ids of the sessions that are selected, of those learned so far."""
-        return {name for name, known in self._known.items() if self._overlaps(known)}
+        return {name for name, known in self._known.items() if self._is_selected(name, known)}
 
     def learn(self, leaf: Leaf) -> None:
-        """Take a leaf of the first pass. EntryFault if the time of a session's start or end has not its form."""
+        """Take a leaf of the first pass. EntryFault if a time that is looked at has not its form."""
         event, name = leaf.get("event"), str(leaf.get("session"))
-        self._requests = None
+        self._requests = self._approved = None
+        self._approvals.learn(leaf, is_asked=self._asks_for(leaf))
         if event == _SESSION_BEGINS and self._is_asked(leaf, name):
             self._known.setdefault(name, _Known(parse_time(str(leaf.get("time")))))
         elif event in _SESSION_ENDS and name in self._known:
@@ -110,13 +116,17 @@ class Selector:
         """Return whether a leaf of the second pass is selected. EntryFault if its time has not its form."""
         if leaf.get("event") in _OF_PURGES and self._is_of_purge(leaf):
             return True
+        if self._approved is None:
+            self._approved = self._approvals.select(self.sessions)
+        if self._approved.wants(leaf):
+            return True
         admitted = leaf.get("admitted")
         name = admitted if isinstance(admitted, str) else leaf.get("session")
         if isinstance(name, str):
             known = self._known.get(name)
-            return known is not None and self._overlaps(known)
+            return known is not None and self._is_selected(name, known)
         asked = self._selection
-        if asked.sessions or not self._is_within(parse_time(str(leaf.get("time")))):
+        if asked.sessions or asked.approval or not self._is_within(parse_time(str(leaf.get("time")))):
             return False
         if leaf.get("event") == "authn":
             return asked.agent in {"", _subject(leaf)} and asked.target in {"", leaf.get("target")}
@@ -140,6 +150,17 @@ class Selector:
         target = where.get("target") if isinstance(where, dict) else None
         is_named = not asked.sessions or name in asked.sessions
         return is_named and asked.agent in {"", _subject(leaf)} and asked.target in {"", target}
+
+    def _asks_for(self, leaf: Leaf) -> bool:
+        """Whether an entry about a request is asked for by itself: by its id, or with all that is of no session."""
+        asked = self._selection
+        if asked.approval or asked.sessions or asked.agent or asked.target:
+            return bool(asked.approval) and leaf.get("request") == asked.approval
+        return str(leaf.get("event")).startswith("approval.") and self._is_within(parse_time(str(leaf.get("time"))))
+
+    def _is_selected(self, name: str, known: _Known) -> bool:
+        approval = self._selection.approval
+        return self._overlaps(known) and (not approval or self._approvals.names(name, approval))
 
     def _overlaps(self, known: _Known) -> bool:
         begin, end = self._selection.begin, self._selection.end

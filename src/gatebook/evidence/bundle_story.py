@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the entries of a bundle tell, gathered for the page in it: sessions with operations, logins, and the rest."""
+"""What the entries of a bundle tell, gathered for the page in it: sessions, approvals, logins, and the rest."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from gatebook.evidence.approval_story import ToldApproval, tell_approval
+from gatebook.evidence.bundle_approvals import request_of
 from gatebook.evidence.entry import EntryFault, Leaf
 from gatebook.evidence.logins import LoginSummary, summarise_login
 from gatebook.evidence.sessions import (
@@ -24,23 +26,31 @@ Opened = Callable[[int, Leaf], Leaf]
 
 @dataclass(slots=True)
 class ToldOperation:
-    """An operation; `text`, `params` and `error` are empty where contents are not disclosed."""
+    """An operation; `text`, `params` and `error` are empty where contents are not disclosed.
+
+    `approval` is the request that it names, empty where there is none.
+    """
 
     summary: OperationSummary
     index: int
     text: str = ""
     params: list[str] = field(default_factory=list)
     error: str = ""
+    approval: str = ""
 
 
 @dataclass(slots=True)
 class ToldSession:
-    """A session, what its client said of itself, its operations in order, and the place of its first entry."""
+    """A session, what its client said of itself, its operations in order, and the place of its first entry.
+
+    `approval` is the request by which its role was given, empty where there is none.
+    """
 
     summary: SessionSummary
     index: int
     parameters: dict[str, str] = field(default_factory=dict)
     operations: list[ToldOperation] = field(default_factory=list)
+    approval: str = ""
 
 
 @dataclass(slots=True)
@@ -48,6 +58,7 @@ class Story:
     """All that a bundle tells. `others` counts entries that are of neither, by kind."""
 
     sessions: dict[str, ToldSession] = field(default_factory=dict)
+    approvals: dict[str, ToldApproval] = field(default_factory=dict)
     logins: list[LoginSummary] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
 
@@ -74,7 +85,7 @@ def _add(story: Story, operations: dict[str, ToldOperation], index: int, leaf: L
     name, event = str(leaf.get("operation")), str(leaf.get("event"))
     match event:
         case "session.start":
-            told = ToldSession(summarise_start(leaf), index, _parameters(leaf))
+            told = ToldSession(summarise_start(leaf), index, _parameters(leaf), approval=request_of(leaf))
             story.sessions.setdefault(told.summary.id, told)
         case "operation.held" | "operation.intent" | "operation.refused" if session is not None:
             operation = operations.get(name)
@@ -85,6 +96,7 @@ def _add(story: Story, operations: dict[str, ToldOperation], index: int, leaf: L
             private = opened(index, leaf)
             operation.summary, operation.index = summary, index
             operation.text, operation.params = _text(private, "text"), _params(private)
+            operation.approval = request_of(leaf)
         case "operation.outcome" if name in operations:
             summarise_outcome(operations[name].summary, leaf)
             operations[name].error = _error(opened(index, leaf))
@@ -92,6 +104,8 @@ def _add(story: Story, operations: dict[str, ToldOperation], index: int, leaf: L
             summarise_end(session.summary, leaf)
         case "authn" | "authn.counted":
             story.logins.append(summarise_login(leaf))
+        case _ if event.startswith("approval."):
+            tell_approval(story.approvals, index, leaf)
         case _:
             story.others[event] += 1
 

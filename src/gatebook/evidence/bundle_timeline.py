@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The picture of time in a bundle's page: a bar for each session, a mark for each operation, as SVG within the page.
 
-A refused operation is a cross and a failed one a circle, beside the colour. Nothing that a peer wrote is in it but
+A refused operation is a cross, a failed one a circle, and one that people were asked about has a dot, beside the
+colour. Nothing that a peer wrote is in it but
 session ids, escaped.
 """
 
@@ -19,7 +20,7 @@ MAX_MARKS = 300  # of a session
 WIDTH, LEFT, RIGHT, ROW, TOP = 1100, 190, 20, 22, 30
 MAX_LABEL = 26
 
-_LEGEND = "bar: session; line: ran; cross: refused; circle: ended with an error"
+_LEGEND = "bar: session; line: ran; cross: refused; circle: ended with an error; dot: people were asked"
 
 
 def draw_timeline(sessions: Sequence[ToldSession]) -> str:
@@ -67,6 +68,11 @@ def _row(scale: _Scale, top: int, session: ToldSession) -> Iterator[str]:
 
 
 def _mark(x: float, top: int, operation: ToldOperation) -> str:
+    dot = f'<circle cx="{x}" cy="{top + 17}" r="2" fill="#1d4f91"/>\n' if operation.approval else ""
+    return _shape(x, top, operation) + dot
+
+
+def _shape(x: float, top: int, operation: ToldOperation) -> str:
     if operation.summary.result == "refuse":
         way = f"M{x - 4} {top + 4}l8 8m0 -8l-8 8"
         return f'<path d="{way}" stroke="#9b1c1c" stroke-width="2" fill="none"/>\n'

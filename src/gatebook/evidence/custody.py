@@ -20,6 +20,7 @@ from gatebook.evidence.entry import Leaf, Value, parse_time
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.sessions import SessionSummary
 from gatebook.evidence.ssh_signature import PersonKey, parse_public_key, verify_signature
+from gatebook.evidence.vote_signature import WEBAUTHN
 from gatebook.model.principal import Subject
 
 EVENTS = PEOPLE | frozenset(
@@ -153,6 +154,8 @@ class Custody:
                 self._known(leaf).done = True
 
     def _add_key(self, leaf: Leaf) -> None:
+        if str(leaf["key"]).startswith(f"{WEBAUTHN} "):
+            return  # a passkey signs votes of approvals alone
         key, person = parse_public_key(str(leaf["key"])), _subject(leaf["person"])
         if key.fingerprint != leaf["fingerprint"]:
             raise ConsentFault("a key has another fingerprint than its entry says")

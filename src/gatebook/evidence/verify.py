@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from gatebook.evidence.approvals import Approvals
 from gatebook.evidence.completeness import Completeness, Finding
 from gatebook.evidence.entry import EntryFault, Leaf, decode_leaf
 from gatebook.evidence.events import check_leaf
@@ -55,6 +56,11 @@ class Report:
         """Take what a parser refused."""
         self.add([Finding(fault.finding, subject, fault.message)])
 
+    def add_approvals(self, approvals: Approvals, until: datetime | None = None) -> None:
+        """Take what is wrong with approvals, of which every leaf was added; `until` as in `Approvals.finish`."""
+        self.add(approvals.finish(until))
+        self.checked.update(approvals.checked)
+
 
 @dataclass(slots=True)
 class ExpectedRecording:
@@ -76,12 +82,18 @@ PartsOf = Callable[[str], PrivateParts | None]
 
 
 class JournalCheck:
-    """Checks one journal: feed it headers and records in order, then `finish`."""
+    """Checks one journal: feed it headers and records in order, then `finish`.
 
-    def __init__(self, writer: str, report: Report, parts_of: PartsOf | None = None) -> None:
+    `approvals` is fed with every leaf of the right form; whoever gave it finishes it behind the last journal.
+    """
+
+    def __init__(
+        self, writer: str, report: Report, parts_of: PartsOf | None = None, approvals: Approvals | None = None
+    ) -> None:
         self._writer = writer
         self._report = report
         self._parts_of = parts_of
+        self._approvals = approvals
         self._completeness = Completeness()
         self._recordings: dict[str, ExpectedRecording] = {}
         self._ended: set[str] = set()
@@ -118,8 +130,9 @@ class JournalCheck:
         except EntryFault as fault:
             self._report.fault(subject, fault)
             return None
-        if not record.lacks_private:
-            self._check_private(subject, leaf, record.private)
+        private = None if record.lacks_private else self._check_private(subject, leaf, record.private)
+        if self._approvals is not None:
+            self._approvals.add(leaf, private)
         return self.leaf(leaf)
 
     def leaf(self, leaf: Leaf) -> ExpectedRecording | None:
@@ -136,22 +149,25 @@ class JournalCheck:
                 self._find("recording_unsealed", session, "the session is over, but its recording was not sealed")
         return list(self._recordings.values())
 
-    def _check_private(self, subject: str, leaf: Leaf, sealed: bytes) -> None:
+    def _check_private(self, subject: str, leaf: Leaf, sealed: bytes) -> Leaf | None:
+        """Check the private part of an entry; return it where it could be opened."""
         commitment = leaf.get("private")
         if isinstance(commitment, str) != bool(sealed):
             self._find("private_part", subject, "leaf and private part do not come together")
-            return
+            return None
         if not isinstance(commitment, str) or self._parts_of is None:
-            return
+            return None
         parts = self._parts_of(str(leaf.get("session")))
         seq = leaf.get("seq")
         if parts is None or not isinstance(seq, int):
-            return
+            return None
         try:
-            parts.open(seq, sealed, commitment)
-            self._report.checked["private parts opened"] += 1
+            private = parts.open(seq, sealed, commitment)
         except EvidenceFault as fault:
             self._report.fault(subject, fault)
+            return None
+        self._report.checked["private parts opened"] += 1
+        return private
 
     def _follow_recording(self, leaf: Leaf) -> ExpectedRecording | None:
         session = str(leaf.get("session"))

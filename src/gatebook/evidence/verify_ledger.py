@@ -11,8 +11,12 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gatebook.evidence.approvals import MARKS as APPROVAL_MARKS
+from gatebook.evidence.approvals import Approvals
 from gatebook.evidence.checkpoint import Checkpoint
 from gatebook.evidence.completeness import Finding
+from gatebook.evidence.entry import decode_leaf
+from gatebook.evidence.events import check_leaf
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.removal import MARK as REMOVAL_MARK
 from gatebook.evidence.rotation import MARK, Rotation, find_rotation
@@ -52,12 +56,18 @@ class Chain:
 
 
 class LedgerCheck:
-    """Checks the files of a ledger against a checkpoint, and gathers the changes of the notary's key from it."""
+    """Checks the files of a ledger against a checkpoint, and gathers the changes of the notary's key from it.
 
-    def __init__(self, stored: Stored, checkpoint: Checkpoint, report: Report) -> None:
+    `approvals`, where given, is fed with the entries that concern approvals.
+    """
+
+    def __init__(
+        self, stored: Stored, checkpoint: Checkpoint, report: Report, approvals: Approvals | None = None
+    ) -> None:
         self._stored = stored
         self._checkpoint = checkpoint
         self._report = report
+        self._approvals = approvals
         self._frontier = Frontier.empty()
         self.chains: dict[str, Chain] = {}
         self.removals: list[bytes] = []  # entries of removed segments
@@ -94,6 +104,8 @@ class LedgerCheck:
             if not writer.endswith(b'"}') or len(writer) > MAX_WRITER_BYTES:
                 self._find("ledger_entry", f"ledger/{index * TILE_WIDTH + at}", "names no writer")
                 continue
+            if self._approvals is not None and any(mark in entry for mark in APPROVAL_MARKS):
+                self._add_approval(self._approvals, index * TILE_WIDTH + at, entry)
             if REMOVAL_MARK in entry:
                 self.removals.append(entry)
             self.chains.setdefault(writer[:-2].decode("utf-8", "replace"), Chain()).add(one)
@@ -103,6 +115,15 @@ class LedgerCheck:
             if tile.level:
                 self._compare(tile)
         self._report.checked["tiles"] += 1
+
+    def _add_approval(self, approvals: Approvals, index: int, entry: bytes) -> None:
+        try:
+            leaf = decode_leaf(entry)
+            check_leaf(leaf, str(leaf.get("writer")))
+        except EvidenceFault as fault:
+            self._report.fault(f"ledger/{index}", fault)
+            return
+        approvals.add(leaf)
 
     def _compare(self, tile: Tile) -> None:
         subject = tile_path(tile.level, tile.index, tile.width)

@@ -35,6 +35,7 @@ from gatebook.serve.preview import Previews
 from gatebook.session import steps
 from gatebook.session.binding import Matter
 from gatebook.session.gate import Consent, NoConsent, Session, Waits
+from gatebook.session.voting import crowd_of
 from gatebook.store.base import Store
 from gatebook.vault.ids import new_request_id, new_salt
 
@@ -237,6 +238,8 @@ class Approvals:
                 return request  # the same operation asks again: it was counted
             if used.state is State.USED:
                 used = replace(used, session=asked.session.id, operation=asked.operation)
+            else:  # whoever sends the same may use it too
+                used = replace(used, session="", operation=0, gate="")
             voters = [vote.person for vote in used.votes if vote.choice is Choice.APPROVE]
             policy_hash = asked.verdict.decisions[0].policy_hash
             self._append(
@@ -326,9 +329,7 @@ class Approvals:
             self._stored().change_request(request, change)
 
     def _crowd(self) -> Crowd:
-        store = self._stored()
-        people = {person.subject: person for person in store.list_people()}
-        return Crowd(people, frozenset(key.agent for key in store.list_keys()))
+        return crowd_of(self._stored())
 
     def _stored(self) -> Store:
         if self._store is None:

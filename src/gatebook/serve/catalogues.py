@@ -20,8 +20,8 @@ import structlog
 from gatebook.model.errors import UpstreamFault
 from gatebook.model.secret import Secret
 from gatebook.model.target import Account, Address, Target, TlsMode
+from gatebook.process.tasks import Tasks
 from gatebook.protocols.postgres.catalogue import STARTUP, Catalogue, CatalogueView
-from gatebook.serve.tasks import Tasks
 
 POLL_S = 1.0
 CONNECT_S = 5.0

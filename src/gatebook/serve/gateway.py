@@ -21,6 +21,7 @@ from gatebook.approval.request import NotNow
 from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
 from gatebook.identity.token import looks_like_token, peek
+from gatebook.issuers.keys import TokenKeys
 from gatebook.model.decision import Refused, Verdict
 from gatebook.model.principal import Principal
 from gatebook.model.secret import Secret
@@ -38,6 +39,7 @@ from gatebook.native.carrier import (
     Question,
 )
 from gatebook.native.pure import Admission, Refusal
+from gatebook.process.tasks import Tasks
 from gatebook.protocols.postgres.catalogue import CatalogueView
 from gatebook.protocols.postgres.handler import (
     Arrival,
@@ -59,11 +61,9 @@ from gatebook.serve.cancels import Cancels
 from gatebook.serve.catalogues import Catalogues
 from gatebook.serve.fresh import fresh_evaluation, fresh_session, now
 from gatebook.serve.handshakes import Handshakes
-from gatebook.serve.keys import TokenKeys
 from gatebook.serve.live import CHANGED, NO_EVIDENCE, THROTTLED, Live
 from gatebook.serve.logins import Logins
 from gatebook.serve.plan import Plan
-from gatebook.serve.tasks import Tasks
 from gatebook.serve.wrapping import Wrapping
 from gatebook.session.binding import Matter
 from gatebook.session.gate import Admitted, Circumstances, NotAdmitted, Rules, Session

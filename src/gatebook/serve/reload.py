@@ -25,11 +25,11 @@ from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
 from gatebook.identity import certificate, token
 from gatebook.identity.issuer import TokenBook
+from gatebook.issuers.keys import TokenKeys
 from gatebook.model.errors import GatebookError
 from gatebook.native.carrier import NativeError
 from gatebook.serve.fresh import now
 from gatebook.serve.gateway import Gateway
-from gatebook.serve.keys import TokenKeys
 from gatebook.serve.plan import make_plan
 from gatebook.serve.rules import Regime, read_regime
 from gatebook.session.gate import Session

@@ -21,6 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from gatebook.evidence import bundle
+from gatebook.evidence.approvals import Approvals
 from gatebook.evidence.bundle import Listed, Manifest
 from gatebook.evidence.bundle_archive import MAX_ARCHIVE_BYTES, ArchiveWriter
 from gatebook.evidence.bundle_check import count
@@ -57,7 +58,7 @@ from gatebook.vault.recordings import Recordings
 
 FILE_MODE = 0o600
 PIECE_BYTES = 1 << 20
-_LEARNED = tuple(f'"event":"{event}'.encode() for event in ("session.", "evidence.purged", "consent.given"))
+_LEARNED = (b'"event":"session.', b'"event":"evidence.purged', b'"event":"consent.given', b'"approval')
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +119,20 @@ class BundleMaker:
 
     @property
     def unsettled(self) -> list[str]:
-        """Sessions that ended and whose recording was not sealed then: the entry follows within a second or two."""
+        """What is not whole in the ledger yet, and may be within a second or two.
+
+        Sessions that ended and whose recording was not sealed then, and requests of which the ledger has not all:
+        journals are sealed one after another.
+        """
         events = {name: set[str]() for name in self._gathered.sessions}
         for leaf in self._gathered.leaves.values():
             if leaf.get("session") in events:
                 events[str(leaf["session"])].add(str(leaf["event"]))
-        return [name for name, seen in events.items() if "session.end" in seen and "recording.sealed" not in seen]
+        late = [name for name, seen in events.items() if "session.end" in seen and "recording.sealed" not in seen]
+        approvals = Approvals()
+        for leaf in self._gathered.leaves.values():
+            approvals.add(leaf)
+        return late + [finding.subject for finding in approvals.finish()]
 
     def seal(self) -> bool:
         """Look whether the entry with the manifest's hash is sealed by now, and prove everything if so."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from gatebook.evidence.approvals import Approvals
 from gatebook.evidence.checkpoint import Checkpoint, open_checkpoint
 from gatebook.evidence.completeness import Finding
 from gatebook.evidence.cosignature import CosignerKey, find_cosignatures
@@ -53,10 +55,23 @@ class Trust:
 NOTHING = Trust()
 
 
-def verify_ledger(folder: Path, report: Report, trust: Trust, removals: Removals | None = None) -> dict[str, Chain]:
+def verify_copy(folder: Path, report: Report, trust: Trust) -> None:
+    """Verify a copy of a ledger alone, with its approvals. What is wrong is in the report."""
+    approvals = Approvals()
+    verify_ledger(folder, report, trust, approvals=approvals)
+    report.add_approvals(approvals)
+
+
+def verify_ledger(
+    folder: Path,
+    report: Report,
+    trust: Trust,
+    removals: Removals | None = None,
+    approvals: Approvals | None = None,
+) -> dict[str, Chain]:
     """Verify the files of a ledger; return what it has of each writer. What is wrong is in the report.
 
-    `removals` are given what the ledger tells of removed segments.
+    `removals` are given what the ledger tells of removed segments, `approvals` what it tells of them.
     """
     ledger = LedgerFolder(folder)
     stamped = ledger.stamped_sizes()  # first: what is stamped is in the past of what is read afterwards
@@ -67,7 +82,7 @@ def verify_ledger(folder: Path, report: Report, trust: Trust, removals: Removals
     except EvidenceFault as fault:
         report.fault("checkpoint", fault)
         return {}
-    check = LedgerCheck(ledger, checkpoint, report)
+    check = LedgerCheck(ledger, checkpoint, report, approvals)
     check.check()
     # The changes of the key stand in the tree: what signs it is known only now.
     keys = KeyChain(known, check.rotations)
@@ -152,9 +167,15 @@ def _check_witnesses(
         report.checked["entries witnessed"] += size
 
 
-def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING) -> Report:
-    """Verify ledger, journals and recordings of a data folder. Only reads; a gate may be running."""
-    report = Report()
+def verify_data(
+    folders: Folders, recordings: Recordings, trust: Trust = NOTHING, report: Report | None = None
+) -> Report:
+    """Verify ledger, journals and recordings of a data folder. Only reads; a gate may be running.
+
+    A `report` that is given grows meanwhile, for whoever watches.
+    """
+    report = Report() if report is None else report
+    began, approvals = datetime.now(UTC), Approvals()
     # First: what is sealed now is in the journals that are read afterwards.
     is_sealed = LedgerFolder(folders.ledger).exists() or (folders.notary / STATE).exists() or trust != NOTHING
     removals = Removals(LedgerFolder(folders.ledger), trust.key)
@@ -167,7 +188,7 @@ def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING
     for folder in list_journals(folders.journals):
         lives = writer_lives(folder)
         living = living or lives
-        check = JournalCheck(folder.name, report, keys.parts_of)
+        check = JournalCheck(folder.name, report, keys.parts_of, approvals)
         sealed_part = SealedJournal(folder.name, chains.pop(folder.name, None), report) if is_sealed else None
         for record in reader.verify(folder, JournalWatch(check, report), removals):
             if sealed_part is not None:
@@ -183,6 +204,8 @@ def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING
             known.add(unsealed.session)
             _verify_recording(report, recordings, keys, unsealed, lives=lives, tombstones=tombstones)
     tombstones.finish()
+    # Journals are read one after another: of what came meanwhile one may tell, and another not.
+    report.add_approvals(approvals, began if living else None)
     for writer in sorted(chains):
         report.add([Finding("journal_missing", writer, "the ledger has entries of it, but the journal is gone")])
     if removals.met:

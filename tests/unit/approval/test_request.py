@@ -208,3 +208,11 @@ def test_what_does_not_fit_any_more_ends_as_what_it_is() -> None:
     assert rules.end_unfit(REQUEST, NOW, "x").state is State.CANCELLED
     assert rules.end_unfit(GRANTED, NOW, "x").state is State.VOID
     assert {rules.end_unfit(one, late, "x").state for one in (REQUEST, GRANTED)} == {State.EXPIRED}
+
+
+def test_ap_08_a_vote_whose_key_was_taken_away_does_not_count_at_the_use() -> None:
+    signed = rules.cast(REQUEST, replace(vote(), key="SHA256:a"), crowd())
+    known = replace(crowd(), keys=frozenset({"SHA256:a"}))
+    assert rules.use(signed, DIGEST, known, NOW, "s_1.1").used == 1
+    with pytest.raises(NotNow, match="who approved may not approve any more"):
+        rules.use(signed, DIGEST, replace(known, keys=frozenset()), NOW, "s_1.1")
