@@ -58,6 +58,7 @@ THREATS = {
     "AP-06": "an agent that drives a browser or the API: it never votes; each vote has its person's signature",
     "AP-07": "policies or roles that ask for people who are not there: the gate does not start, nor take them up",
     "AP-08": "an approver demoted or disabled, a key taken away, another policy after the vote: asked again at the use",
+    "AP-09": "hostile words in messages to chats: escaped, cut, without links; nothing that comes back is used",
     "AP-10": "clocks set back or forward: a request ends by whichever clock says so first",
     "AP-11": "a flood of requests: bounded for each identity, open and per hour",
     "AP-12": "a ticket for several uses, raced: counted in one transaction",

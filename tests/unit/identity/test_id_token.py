@@ -17,6 +17,7 @@ from gatebook.identity.jose import PublicKey, parse_keys
 from gatebook.model.principal import Identified, NotIdentified, PrincipalKind, Subject
 
 KEY = SigningKey.make()
+NOW = datetime.fromtimestamp(int(time.time()), UTC)
 TRUSTED = Issuer(
     url=ISSUER,
     kind=PrincipalKind.PERSON,
@@ -50,15 +51,7 @@ def token(header: Mapping[str, object] | None = None, **claims: object) -> bytes
 
 
 def verify(shown: bytes, book: Book | None = None) -> Identified | NotIdentified:
-    return id_token.verify(
-        shown,
-        book or Book(),
-        datetime.fromtimestamp(int(time.time()), UTC),
-        provider="idp",
-        issuer=ISSUER,
-        client_id="console",
-        nonce="n",
-    )
+    return id_token.verify(shown, book or Book(), NOW, provider="idp", issuer=ISSUER, client_id="console", nonce="n")
 
 
 def test_says_who_somebody_is_and_how_it_is_known() -> None:
