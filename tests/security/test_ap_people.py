@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psycopg
@@ -177,12 +177,12 @@ def test_ap_07_a_running_gate_does_not_take_up_policies_that_ask_nobody_who_is_t
 
 
 def test_ap_07_a_gate_does_not_start_with_policies_that_ask_nobody_who_is_there(server: Postgres, folder: Path) -> None:
-    people = {"ana": ("dba",), "bo": ("ops",)}
+    people: dict[str, tuple[str, ...]] = {"ana": ("dba",), "bo": ("ops",)}
     with pytest.raises(RuntimeError, match=r"held.cedar:\d+: the policy `two` asks for 2 of group `dba`, and 1 there"):
         _start(server, folder, people)
 
 
-def _start(server: Postgres, folder: Path, people: dict[str, tuple[str, ...]]) -> None:
+def _start(server: Postgres, folder: Path, people: Mapping[str, tuple[str, ...]]) -> None:
     name = f"ap_start_{abs(hash(folder)) % 10**8}"
     with approvers(folder, server, name, policies=policies_of(name), people=people):
         pass

@@ -17,6 +17,7 @@ from support.asked import ANA, BOT, CY, HOLD, NOW, PEOPLE, PRINCIPAL, ROBIN, cro
 from gatebook.approval import request as rules
 from gatebook.config.approval import ApprovalSettings
 from gatebook.model.approval import Choice, Hold, HoldMode, Request, Requirement, State
+from gatebook.model.credential import SigningKey
 from gatebook.model.decision import Decision, Refused, Result, Verdict
 from gatebook.model.ids import EvaluationId, PolicyId, RoleName, SessionId, TargetName
 from gatebook.model.operation import CacheScope
@@ -52,6 +53,8 @@ class Room:
         if not self.store.list_people():
             for one in PEOPLE:
                 self.store.add_person(one)
+            known = SigningKey("SHA256:k", "ssh-ed25519", "ssh-ed25519 AAAA", PEOPLE[0].subject, NOW)
+            self.store.add_signing_key(known)
         self.room = self.open_room()
 
     def open_room(self, console: str = "") -> Approvals:
