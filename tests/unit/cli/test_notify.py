@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from standardwebhooks.webhooks import Webhook
@@ -19,6 +18,7 @@ from support.servers import eventually
 
 from gatebook.notify.outbox import Message, Outbox
 from gatebook.store.sqlite import open_store
+from gatebook.vault.journal import writer_lives
 
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -107,12 +107,12 @@ def test_what_waits_is_shown(pager: Installation) -> None:
 
 def test_a_process_tells_what_waits_and_ends_when_it_is_told_to(pager: Installation, running: Siem) -> None:
     store = open_store(pager.settings.store_path)
-    store.add_request(replace(REQUEST, decide_by=REQUEST.decide_by), lambda asking: None)
+    store.add_request(REQUEST, lambda asking: None)
     store.close()
     command = [sys.executable, "-m", "gatebook", "notify", "run", "--config", str(pager.config)]
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        eventually(lambda: running.told.kept)
+        eventually(lambda: running.told.kept and writer_lives(pager.settings.journal_path / "notify"))
         second = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=30
         )
