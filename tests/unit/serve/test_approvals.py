@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.asked import ANA, BOT, CY, HOLD, NOW, PEOPLE, PRINCIPAL, ROBIN, crowd, vote
+from support.asked import ANA, BOT, CY, EARLIER, HOLD, NOW, PEOPLE, PRINCIPAL, ROBIN, crowd, vote
 
 from gatebook.approval import request as rules
 from gatebook.config.approval import ApprovalSettings
 from gatebook.model.approval import Choice, Hold, HoldMode, Request, Requirement, State
+from gatebook.model.credential import SigningKey
 from gatebook.model.decision import Decision, Refused, Result, Verdict
 from gatebook.model.ids import EvaluationId, PolicyId, RoleName, SessionId, TargetName
 from gatebook.model.operation import CacheScope
@@ -52,6 +53,7 @@ class Room:
         if not self.store.list_people():
             for one in PEOPLE:
                 self.store.add_person(one)
+            self.store.add_signing_key(SigningKey(vote().key, "ssh-ed25519", "ssh-ed25519 AAAA", ANA, EARLIER))
         self.room = self.open_room()
 
     def open_room(self, console: str = "") -> Approvals:
@@ -282,6 +284,14 @@ async def test_ap_08_who_left_the_group_before_the_use_is_not_counted(room: Room
     assert isinstance(answer, NoConsent)
     assert words(answer.refused) == "who approved may not approve any more"
     assert room.request(waits.request).state is State.VOID
+
+
+@pytest.mark.asyncio
+async def test_ap_08_consent_by_a_key_that_was_removed_is_not_counted(room: Room) -> None:
+    asked, waits, _ = await room.wait()
+    room.approve(waits.request)
+    room.store.remove_signing_key(vote().key, NOW)
+    assert code(await room.again(asked)) == "approval.void"
 
 
 @pytest.mark.asyncio
