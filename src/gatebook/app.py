@@ -182,6 +182,7 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         parts.journal.append,
         gate=settings.gate.name,
         settings=settings.approval,
+        console=settings.control.url,
     )
     gateway = Gateway(
         carrier, parts.journal.native, rules, tokens=parts.tokens, key=parts.key, plan=plan, approvals=approvals

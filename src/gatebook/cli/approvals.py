@@ -16,11 +16,10 @@ from gatebook.approval.request import waits_for_review
 from gatebook.cli.approval_show import object_of, print_request, rows_of
 from gatebook.cli.common import WRITER, config_option, json_option, load, now, opened_journal, opened_store, operator
 from gatebook.cli.output import print_json, print_table, say
+from gatebook.cli.people import subject_of
 from gatebook.config import Settings
-from gatebook.identity.api_key import local_issuer
 from gatebook.model.approval import OPEN, Choice, State
 from gatebook.model.errors import Bug, OperatorFault
-from gatebook.model.principal import Subject
 
 if TYPE_CHECKING:
     from gatebook.session.voting import Booth
@@ -220,12 +219,6 @@ def cancel(request: str, config: Path) -> None:
     with opened_booth(settings) as reading, writing(settings, reading) as booth:
         booth.cancel(request, f"cancelled by {operator()}")
     say(f"{request} is cancelled")
-
-
-def subject_of(settings: Settings, name: str) -> Subject:
-    """Return whom a name means: `ISSUER|SUBJECT`, or somebody of this gate."""
-    issuer, bar, subject = name.rpartition("|")
-    return Subject(issuer, subject) if bar else Subject(local_issuer(settings.gate.name), name)
 
 
 @contextmanager

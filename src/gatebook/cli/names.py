@@ -29,6 +29,21 @@ class NameType(click.ParamType[str]):
         return value
 
 
+class PersonType(click.ParamType[str]):
+    """A person: a name of this gate, or `ISSUER|SUBJECT` as an identity provider knows them."""
+
+    name = "person"
+    _subject = re.compile(r"[!-~]{1,255}\|[ -~]{0,254}[!-~]")
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return what was typed."""
+        if "|" not in value:
+            return NAME.convert(value, param, ctx)
+        if self._subject.fullmatch(value) is None:
+            self.fail("must be a name, or ISSUER|SUBJECT in printable ASCII, 255 characters each", param, ctx)
+        return value
+
+
 class LifetimeType(click.ParamType[timedelta]):
     """A length of time: a number and `m`, `h` or `d`."""
 
@@ -60,5 +75,6 @@ class MomentType(click.ParamType[datetime]):
 
 
 NAME = NameType()
+PERSON = PersonType()
 LIFETIME = LifetimeType()
 MOMENT = MomentType()

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from gatebook.cli.common import config_option, json_option, load, now, opened_store, operator, stamp
-from gatebook.cli.custody import opened_desk, person_of, read_desk
-from gatebook.cli.names import NAME
+from gatebook.cli.custody import opened_desk, read_desk
+from gatebook.cli.names import PERSON
 from gatebook.cli.output import print_json, print_table, say
+from gatebook.cli.people import subject_of
 from gatebook.evidence import builders
 from gatebook.model.credential import SigningKey
 from gatebook.model.errors import OperatorFault, quoted
@@ -27,7 +28,7 @@ def command() -> None:
 
 
 @command.command("add")
-@click.argument("name", type=NAME)
+@click.argument("name", type=PERSON)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @config_option
 def add(name: str, file: Path, config: Path) -> None:
@@ -35,7 +36,7 @@ def add(name: str, file: Path, config: Path) -> None:
     from gatebook.evidence.ssh_signature import parse_public_key  # noqa: PLC0415  cryptography, only here
 
     settings = load(config)
-    key, person = parse_public_key(_read(file)), person_of(settings, name)
+    key, person = parse_public_key(_read(file)), subject_of(settings, name)
     with opened_store(settings) as store, opened_desk(settings) as desk:
         found = store.find_person(person)
         if found is None or found.disabled_at is not None:

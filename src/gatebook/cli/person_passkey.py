@@ -10,11 +10,10 @@ from pathlib import Path
 import click
 
 from gatebook.cli.common import config_option, json_option, load, now, opened_journal, opened_store, operator, stamp
-from gatebook.cli.names import NAME
+from gatebook.cli.names import PERSON
 from gatebook.cli.output import json_time, print_json, say, show_time
+from gatebook.cli.people import subject_of
 from gatebook.evidence import builders
-from gatebook.identity.api_key import local_issuer
-from gatebook.model.principal import Subject
 from gatebook.store.base import StoreFault
 
 LIFE = timedelta(minutes=15)
@@ -22,7 +21,7 @@ CODE_BYTES = 32
 
 
 @click.command("passkey")
-@click.argument("name", type=NAME)
+@click.argument("name", type=PERSON)
 @config_option
 @json_option
 def passkey(name: str, config: Path, *, as_json: bool) -> None:
@@ -34,7 +33,7 @@ def passkey(name: str, config: Path, *, as_json: bool) -> None:
     from gatebook.store.console import Enrolment, open_console  # noqa: PLC0415  only where it is used
 
     settings = load(config)
-    person = Subject(local_issuer(settings.gate.name), name)
+    person = subject_of(settings, name)
     moment, code = now(), secrets.token_urlsafe(CODE_BYTES)
     ends = moment + LIFE
     with opened_store(settings) as store, opened_journal(settings) as journal:

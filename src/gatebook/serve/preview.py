@@ -2,8 +2,8 @@
 """What a held statement would probably do: its plan, asked for with its own account, read only and within bounds.
 
 An operation of its own, under the action `preview`: its intent is in the book before it is sent, its outcome after. It
-changes nothing: EXPLAIN without ANALYZE, in a READ ONLY transaction. A preview that cannot be had is told, and holds up
-nothing.
+changes nothing: EXPLAIN without ANALYZE, in a READ ONLY transaction, and of no statement that calls functions other
+than the server's own. A preview that cannot be had is told, and holds up nothing.
 """
 
 from __future__ import annotations
@@ -61,6 +61,9 @@ class Previews:
         statements = verdict.statements
         if len(statements) != 1 or statements[0].verb not in _VERBS or statements[0].blots or matter.unfit:
             return {"none": "there are plans of single SELECT, INSERT, UPDATE, DELETE and MERGE statements only"}
+        if any(access.action == "execute" for access in statements[0].accesses):
+            # Whoever plans computes what says it is immutable, and a read-only transaction does not stop its effects.
+            return {"none": "there are no plans of statements that call functions: a plan could run them"}
         if matter.shown.get("params") or not isinstance(text, str):
             return {"none": "there are no plans of statements with parameters"}
         if self._running >= AT_ONCE:

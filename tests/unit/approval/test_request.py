@@ -117,6 +117,14 @@ def test_ap_03_is_used_once_and_the_same_operation_is_not_counted_again() -> Non
         rules.use(used, DIGEST, crowd(), NOW, "s_1.4")
 
 
+def test_a_vote_counts_as_long_as_its_key_is_there_or_where_keys_are_not_looked_at() -> None:
+    known = replace(crowd(), keys=frozenset({"SHA256:k"}))
+    assert rules.is_satisfied(GRANTED, known)
+    assert not rules.is_satisfied(GRANTED, replace(known, keys=frozenset()))
+    unsigned = rules.cast(holding(signed=False), replace(vote(method="session"), key=""), crowd())
+    assert rules.is_satisfied(unsigned, replace(known, keys=frozenset()))
+
+
 def test_ap_12_is_used_as_often_as_its_terms_say() -> None:
     request = rules.cast(holding(uses=3), vote(), crowd())
     for number in (1, 2, 3):
@@ -131,6 +139,7 @@ def test_ap_12_is_used_as_often_as_its_terms_say() -> None:
         (DIGEST, crowd(), timedelta(seconds=60), "the approval has expired"),
         (DIGEST, crowd(person(ANA)), SECOND, "who approved may not approve any more"),
         (DIGEST, crowd(replace(person(ANA, "dba"), disabled_at=NOW)), SECOND, "may not approve any more"),
+        (DIGEST, replace(crowd(), keys=frozenset({"SHA256:other"})), SECOND, "may not approve any more"),
     ],
 )
 def test_what_does_not_fit_at_use_is_not_used(digest: str, known: Crowd, after: timedelta, words: str) -> None:

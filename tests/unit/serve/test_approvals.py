@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.asked import ANA, BOT, CY, HOLD, NOW, PEOPLE, PRINCIPAL, ROBIN, crowd, vote
+from support.asked import ANA, BOT, CY, EARLIER, HOLD, NOW, PEOPLE, PRINCIPAL, ROBIN, crowd, vote
 
 from gatebook.approval import request as rules
 from gatebook.config.approval import ApprovalSettings
@@ -53,8 +53,7 @@ class Room:
         if not self.store.list_people():
             for one in PEOPLE:
                 self.store.add_person(one)
-            known = SigningKey("SHA256:k", "ssh-ed25519", "ssh-ed25519 AAAA", PEOPLE[0].subject, NOW)
-            self.store.add_signing_key(known)
+            self.store.add_signing_key(SigningKey(vote().key, "ssh-ed25519", "ssh-ed25519 AAAA", ANA, EARLIER))
         self.room = self.open_room()
 
     def open_room(self, console: str = "") -> Approvals:
@@ -285,6 +284,14 @@ async def test_ap_08_who_left_the_group_before_the_use_is_not_counted(room: Room
     assert isinstance(answer, NoConsent)
     assert words(answer.refused) == "who approved may not approve any more"
     assert room.request(waits.request).state is State.VOID
+
+
+@pytest.mark.asyncio
+async def test_ap_08_consent_by_a_key_that_was_removed_is_not_counted(room: Room) -> None:
+    asked, waits, _ = await room.wait()
+    room.approve(waits.request)
+    room.store.remove_signing_key(vote().key, NOW)
+    assert code(await room.again(asked)) == "approval.void"
 
 
 @pytest.mark.asyncio

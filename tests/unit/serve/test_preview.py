@@ -10,7 +10,7 @@ import pytest
 
 from gatebook.model.decision import Verdict
 from gatebook.model.ids import EvaluationId
-from gatebook.model.operation import CacheScope, Statement
+from gatebook.model.operation import Access, CacheScope, ObjectKind, ObjectRef, Statement
 from gatebook.serve.preview import LINES, Previews, render_plan
 from gatebook.session.binding import Matter
 
@@ -46,8 +46,11 @@ def test_what_is_no_plan_is_told_as_such(told: object) -> None:
         render_plan(told)
 
 
-def verdict(*verbs: str, blots: tuple[tuple[int, int], ...] = ()) -> Verdict:
-    statements = tuple(Statement(verb, (), privileged=True, blots=blots) for verb in verbs)
+CALL = Access("execute", ObjectRef(ObjectKind.FUNCTION, ("shop", "db", "public", "f")))
+
+
+def verdict(*verbs: str, blots: tuple[tuple[int, int], ...] = (), accesses: tuple[Access, ...] = ()) -> Verdict:
+    statements = tuple(Statement(verb, accesses, privileged=True, blots=blots) for verb in verbs)
     return Verdict(EvaluationId("e"), statements, (), None, CacheScope.NONE, 1.0)
 
 
@@ -58,6 +61,7 @@ def verdict(*verbs: str, blots: tuple[tuple[int, int], ...] = ()) -> Verdict:
         (verdict("UPDATE", "UPDATE"), {"text": "UPDATE x; UPDATE y", "params": []}, "single SELECT"),
         (verdict("UPDATE", blots=((1, 2),)), {"text": "UPDATE x", "params": []}, "single SELECT"),
         (verdict("UPDATE"), {"text": "UPDATE x", "params": [{"text": "1"}]}, "with parameters"),
+        (verdict("SELECT", accesses=(CALL,)), {"text": "SELECT f()", "params": []}, "that call functions"),
         (verdict("UPDATE"), {"text": {"base64": "/w=="}, "params": []}, "with parameters"),
     ],
 )

@@ -11,10 +11,12 @@ import pytest
 
 from gatebook import policy
 from gatebook.model.credential import KeyRecord, Membership, Person, SigningKey
-from gatebook.model.ids import KeyId
+from gatebook.model.errors import OperatorFault
+from gatebook.model.ids import KeyId, RoleName, TargetName
 from gatebook.model.principal import Subject
+from gatebook.model.target import Account, Address, Role, Target, TlsMode
 from gatebook.policy.faults import PolicyFault
-from gatebook.session.quorum import asks_people, check_quorum
+from gatebook.session.quorum import asks_people, check_quorum, check_roles
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 ANA, BO, TWIN = (Subject("gatebook:gate", name) for name in ("ana", "bo", "ana-2"))
@@ -108,3 +110,21 @@ def test_ap_07_a_group_of_an_identity_provider_is_let_pass_and_no_other() -> Non
 def test_policies_that_ask_nobody_are_known() -> None:
     assert asks_people(policy.load({"a.cedar": TWO}).policies)
     assert not asks_people(policy.load({"a.cedar": TWO.split("\n\n", maxsplit=1)[0]}).policies)
+
+
+def target(approvers: str = "dba", needed: int = 2) -> Target:
+    role = Role(RoleName("repair"), Account("app", None), ("agents",), approvers=approvers, approvers_needed=needed)
+    usual = Role(RoleName("reader"), Account("app", None), ("agents",))
+    return Target(TargetName("shop"), "postgres", Address("h", 1), TlsMode.DISABLE, b"", "db", (usual, role))
+
+
+def test_ap_07_a_role_that_nobody_could_give_is_a_fault() -> None:
+    check_roles([target()], Known(), ())
+    check_roles([target("ops")], Known(), ("ops",))
+    with pytest.raises(OperatorFault) as raised:
+        check_roles([target(), target("ops")], Known(), ())
+    assert raised.value.message == (
+        "the role `repair` of target `shop` is given by 2 of group `ops`, and nobody there could"
+    )
+    with pytest.raises(OperatorFault, match="2 of group `dba`, and 1 there could"):
+        check_roles([target()], Known(signing_keys=[signing(ANA)]), ())

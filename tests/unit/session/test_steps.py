@@ -18,7 +18,7 @@ from gatebook.identity.issuer import Issuer, NoIssuers
 from gatebook.identity.jose import PublicKey, parse_keys
 from gatebook.model.approval import HoldMode
 from gatebook.model.decision import Refused, Result, Verdict
-from gatebook.model.ids import SessionId
+from gatebook.model.ids import RoleName, SessionId
 from gatebook.model.operation import Access, CacheScope, ObjectKind, ObjectRef, Operation, Statement
 from gatebook.model.principal import Identified, NotIdentified, PrincipalKind
 from gatebook.model.secret import Secret
@@ -28,6 +28,7 @@ from gatebook.session.gate import (
     Admitted,
     Circumstances,
     Consent,
+    Grant,
     Knock,
     NoConsent,
     NotAdmitted,
@@ -399,3 +400,24 @@ def test_what_is_only_parsed_goes_on_and_is_asked_about_when_it_is_bound(
     assert (verdict.held, verdict.refused, verdict.cache) == (None, None, CacheScope.NONE)
     assert (verdict.decisions[0].result, verdict.decisions[0].approval) == (Result.ALLOW, "at bind")
     assert steps.decide(session, Operation("bind", (DELETE,)), holding, circumstances).held is not None
+
+
+def test_a_role_that_was_given_for_a_time_is_had_and_one_that_was_not_is_nobodys(
+    knock: Knocking, rules: Rules, circumstances: Circumstances, target: Target
+) -> None:
+    repair = replace(target.roles[1], name=RoleName("repair"), approvers="dba")
+    changed = replace(target, roles=(repair, target.roles[1]))
+    place, until = Place(changed, changed.database), NOW + timedelta(minutes=30)
+    usual = _admitted(knock(place=place), rules, circumstances)
+    assert (usual.role.name, usual.grant, usual.grant_ends_at) == ("reader", "", None)
+
+    def given(role: str, where: str = "shop") -> Callable[[object], tuple[Grant, ...]]:
+        return lambda _: (Grant("apr_1", where, role, until),)
+
+    session = _admitted(knock(place=place, grants=given("repair")), rules, circumstances)
+    assert (session.role.name, session.grant, session.grant_ends_at) == ("repair", "apr_1", until)
+    assert _admitted(knock(place=place, grants=given("repair", "other")), rules, circumstances).role.name == "reader"
+    # A role that nobody has to give is not had by a grant either: the grant is for what it was asked for.
+    answer = steps.admit(knock(place=place, grants=given("reader")), rules, SessionId("s_1"), circumstances)
+    assert isinstance(answer, NotAdmitted)
+    assert [check.name for check in answer.answer.checks if not check.passed] == ["role"]

@@ -11,10 +11,11 @@ import pytest
 from support.asked import ANA, BO, BOT, CY, DIGEST, NOW, PEOPLE, REQUEST, ROBIN, Kept, holding
 from support.passkeys import Authenticator
 
+from gatebook.approval import request as rules
 from gatebook.approval.request import NotNow
 from gatebook.evidence.approval import ApprovalFault, Ballot
 from gatebook.evidence.entry import Leaf, decode_leaf
-from gatebook.model.approval import Choice, Requirement, State
+from gatebook.model.approval import Choice, Kind, Requirement, State
 from gatebook.model.credential import KeyRecord, SigningKey
 from gatebook.model.ids import KeyId
 from gatebook.model.principal import Subject
@@ -196,3 +197,14 @@ def _cast(booth: Booth, ballot: Ballot) -> object:
     return booth.vote(
         ballot, method="webauthn", key=key.passkey.fingerprint, signature=key.sign(ballot.message()), channel="cli"
     )
+
+
+def test_broken_glass_is_reviewed_with_a_signature_once_it_is_over() -> None:
+    desk = Desk()
+    glass = replace(rules.take(replace(REQUEST, kind=Kind.BREAK_GLASS), NOW), state=State.EXPIRED)
+    desk.kept.requests["apr_1"] = glass
+    assert desk.cast(desk.ballot(choice=Choice.REVIEW)) is State.REVIEWED
+    assert desk.events() == ["approval.voted"]
+    with pytest.raises(NotNow, match="there is nothing to review"):
+        desk.cast(desk.ballot(BO, choice=Choice.REVIEW))
+    assert desk.events() == ["approval.voted"]

@@ -147,6 +147,17 @@ def _verdict(statement: Statement, *, refused: Refused | None = None) -> Any:  #
     return handler.render_verdict(verdict, SESSION)
 
 
+def test_what_ran_by_consent_names_it_and_is_never_taken_for_harmless() -> None:
+    statement = Statement("UPDATE", (Access("update", ORDERS),), privileged=False)
+    decision = Decision(Result.ALLOW, (PolicyId("all"),), "sha256:0", approval="apr_1")
+    verdict = Verdict(EvaluationId("e_1"), (statement,), (decision,), None, CacheScope.NONE, 300.0, salt="ab")
+    native: Any = handler.render_verdict(verdict, SESSION)
+    (operation,) = native.operations
+    assert json.loads(operation.decision)["approval"] == "apr_1"
+    assert "reasons" not in json.loads(operation.decision)
+    assert (operation.privileged, native.salt, native.refusal) == (True, "ab", None)
+
+
 def test_a_verdict_fixes_what_its_entries_will_say() -> None:
     statement = Statement(
         "UPDATE",
