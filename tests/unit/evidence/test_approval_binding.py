@@ -25,7 +25,7 @@ def asked(**members: Any) -> Asked:  # noqa: ANN401  JSON
 
 
 def names(request: Asked, private: dict[str, Any] | None = None, **members: object) -> list[str]:
-    return [finding.name for finding in check_ran(request, read_ran(AT, operation(**members), REQUEST, private))]
+    return [finding.name for finding in check_ran(request, read_ran(AT, operation(**members), REQUEST, private))]  # type: ignore[arg-type]  # members by name
 
 
 def test_reads_terms_and_askers() -> None:

@@ -21,7 +21,7 @@ def at(seconds: float, writer: str = "gate", number: int = 1) -> Moment:
 
 
 def added(seconds: float, name: str = "ana", **members: object) -> Leaf:
-    return entry("person.added", seconds, person=who(name), admin=False, by="root", **members)
+    return entry("person.added", seconds, person=who(name), admin=False, by="root", **members)  # type: ignore[arg-type]  # members by name
 
 
 def groups(seconds: float, *names: str) -> Leaf:

@@ -267,7 +267,7 @@ def test_what_is_disclosed_is_held_beside_the_binding() -> None:
 
 def _role(binding: dict[str, Any] = ROLE, **members: object) -> list[Leaf]:
     vote = voted("ana", 20, binding=binding)
-    start = [*people(), requested(binding, **members), vote, granted(20, 80)]
+    start = [*people(), requested(binding, **members), vote, granted(20, 80)]  # type: ignore[arg-type]  # members by name
     return [*start, used(operation=SESSION, binding=binding, voters=[who("ana")])]
 
 
@@ -316,7 +316,7 @@ def test_an_object_of_an_operation_is_cut_as_its_entry_has_it() -> None:
 
 def test_what_names_no_approval_is_passed_over() -> None:
     bare = {"decision": {"result": "allow", "policies": []}}
-    assert fold([operation(**bare), session(identity=IDENTITY)]) == []
+    assert fold([operation(**bare), session(identity=IDENTITY)]) == []  # type: ignore[arg-type]  # members by name
 
 
 def test_a_refused_operation_may_differ_from_what_was_asked() -> None:
