@@ -21,7 +21,7 @@ WORKERS ?= auto
 # More words for pytest, demo or bench: `make bench ARGS="--quick --json out.json"`.
 ARGS ?=
 
-.PHONY: help setup fmt lint types test test-rust test-python test-faults fuzz bench docs demo idp check clean test-drivers
+.PHONY: test-browser help setup fmt lint types test test-rust test-python test-faults fuzz bench docs demo idp check clean test-drivers
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/:.*## /: /p' Makefile
@@ -75,6 +75,10 @@ docs: setup ## Write the generated pages anew
 
 demo: setup ## Show the main job on a throwaway PostgreSQL
 	@$(BIN)/python examples/demo/run.py $(ARGS)
+
+test-browser: setup ## The console in a real Chromium with a passkey (needs Chromium); pictures in build/console
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "playwright>=1.65,<2"
+	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 idp: setup ## Install the identity provider that tests/real asks for tokens (needs node and npm)
 	mkdir -p .venv/idp && cp tests/support/idp/package.json .venv/idp/

@@ -78,7 +78,7 @@ def _make_gate(folder: Path, server: Postgres) -> Gate:
 async def _measure(gate: Gate, conninfo: str, pid: int) -> list[tuple[str, float, str]]:
     store = open_store(gate.data / "gatebook.db")
     journal = JournalWriter.open(gate.data / "journal", "bench", sync="privileged")
-    booth = Booth("gatebook", "bench", store, journal.append, lambda: datetime.now(UTC))  # type: ignore[arg-type]
+    booth = Booth("gatebook", "bench", store, journal.append, lambda: datetime.now(UTC))
     voter = Subject(local_issuer("gatebook"), "voter")
 
     def vote(request: Request) -> float:

@@ -19,7 +19,7 @@ FROM generate_series(1, 1000) AS i;
 """
 
 
-REAL = {"real", "security", "faults"}
+REAL = {"real", "security", "faults", "browser"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

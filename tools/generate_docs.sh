@@ -14,4 +14,6 @@ write() {
 
 write docs/reference/config.md .venv/bin/python -m gatebook.config.reference
 write docs/reference/cli.md .venv/bin/python -m gatebook.cli.reference
+write docs/reference/openapi.json .venv/bin/python -m gatebook.control.reference
+write docs/reference/api.md .venv/bin/python -m gatebook.control.reference page
 .venv/bin/python tools/threat_table.py

@@ -28,7 +28,6 @@ DENIED = {
     "openssl-sys": "one TLS library in the process: rustls",
     "native-tls": "one TLS library in the process: rustls",
     "aws-lc-sys": "the cryptography provider is ring",
-    "pydantic": "settings and values are parsed by our own code into frozen dataclasses",
 }
 # Packages whose metadata names no licence, with the one that their repository and their licence file give.
 _SILENT = {"cedarpy": "Apache-2.0"}

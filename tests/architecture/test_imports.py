@@ -20,19 +20,31 @@ MAY_IMPORT = {
     "protocols": {"model", "native.pure", "session"},
     "native": {"_native"},
     "vault": {"model", "evidence", "native.pure", "native.carrier"},
+    "notify": {"model", "evidence", "store", "config", "vault.journal", "views.approvals"},
     "store": {"model", "evidence"},
     "export": {"model", "evidence"},
+    "process": set[str](),
+    "issuers": {"model", "identity", "evidence", "config"},
+    "views": {"model", "identity", "evidence", "store", "vault", "config"},
     "serve": {
         *{"model", "native.pure", "native.carrier", "identity", "policy", "approval", "masking", "evidence"},
-        *{"session", "protocols", "vault", "store", "export", "config"},
+        *{"session", "protocols", "vault", "store", "export", "config", "issuers", "process"},
+        *{"notify"},
     },
-    "control": {"model", "identity", "policy", "approval", "masking", "evidence", "session", "store", "vault"},
+    "control": {
+        *{"model", "identity", "policy", "approval", "masking", "evidence", "session", "store", "vault", "config"},
+        *{"issuers", "views", "process"},
+    },
     "config": {"model"},
     "__main__": {"cli"},
-    "cli": {"model", "identity", "policy", "approval", "evidence", "session", "store", "vault", "export", "config"},
+    "cli": {
+        *{"model", "identity", "policy", "approval", "evidence", "session", "store", "vault", "export", "config"},
+        *{"views", "notify"},
+    },
     "app": {
         *{"model", "native.pure", "native.carrier", "identity", "policy", "approval", "masking", "evidence"},
-        *{"session", "protocols", "vault", "store", "export", "serve", "config", "trial"},
+        *{"session", "protocols", "vault", "store", "export", "serve", "config", "trial", "issuers", "process"},
+        *{"notify"},
     },
     "trial": {"model", "identity", "evidence", "vault", "store", "serve", "config"},
 }
@@ -40,6 +52,9 @@ MAY_IMPORT = {
 MAY_ALSO = {
     "gatebook.trial": {
         "gatebook.cli.certificates",  # a throwaway gate has the certificates that `gatebook init` makes
+    },
+    "gatebook.cli.control": {
+        "gatebook.control.serving",  # the one command that starts the console
     },
     "gatebook.protocols.postgres.handler": {
         "gatebook.evidence.entry",  # the parts of entries that Rust writes are fixed here, as canonical JSON

@@ -32,6 +32,7 @@ PYTHON_MAKERS = {
     "Identified": {
         "gatebook.identity.api_key",
         "gatebook.identity.certificate",
+        "gatebook.identity.passkey",
         "gatebook.identity.token",
     },
     "Admitted": {"gatebook.session.steps"},

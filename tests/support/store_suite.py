@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gatebook.approval.request import NotNow
-from gatebook.model.approval import Choice, Request, State
+from gatebook.model.approval import Asking, Choice, Kind, Request, State
 from gatebook.model.credential import KeyRecord, Membership, Person, SigningKey
 from gatebook.model.ids import KeyId
 from gatebook.model.principal import Subject
@@ -214,7 +214,11 @@ class StoreSuite:
 
     def test_a_check_sees_what_its_asker_has_open_or_made_within_the_hour(self, store: Store) -> None:
         hour = timedelta(hours=1)
+        glass = request(5, state=State.EXPIRED, kind=Kind.BREAK_GLASS)
         for one in (
+            glass,
+            replace(glass, id="apr_6", state=State.REVIEWED),
+            replace(glass, id="apr_7", kind=Kind.ROLE),
             request(0, state=State.DENIED),
             request(1, state=State.DENIED),
             request(2, state=State.GRANTED),
@@ -222,14 +226,13 @@ class StoreSuite:
             replace(request(4), principal=replace(asked.PRINCIPAL, subject=asked.ANA)),
         ):
             store.add_request(one, no_check)
-        seen: list[str] = []
-        now = replace(request(9), made_at=REQUEST.made_at + hour)
-        store.add_request(now, lambda others: seen.extend(other.id for other in others))
-        assert seen == ["apr_1", "apr_2", "apr_3"]
+        seen: list[Asking] = []
+        store.add_request(replace(request(9), made_at=REQUEST.made_at + hour), seen.append)
+        assert seen == [Asking(open=2, recent=6, unreviewed=1)]
 
     def test_ap_11_what_a_check_refuses_is_not_kept(self, store: Store) -> None:
-        def check(others: tuple[Request, ...]) -> None:
-            assert others == ()
+        def check(asking: Asking) -> None:
+            assert asking == Asking()
             raise NotNow("too many")
 
         before = store.generation()

@@ -17,10 +17,11 @@ from gatebook.model.principal import Principal, Subject
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """The people and the machines that are known now."""
+    """The people, the machines and the keys that are known now; with `keys` None, keys are not looked at."""
 
     people: Mapping[Subject, Person]
     agents: frozenset[Subject] = field(default=frozenset())
+    keys: frozenset[str] | None = None
 
     def human(self, subject: Subject) -> str:
         """Return what is one for all accounts of the same human being."""

@@ -18,7 +18,7 @@ from gatebook.cli.common import WRITER, config_option, json_option, load, now, o
 from gatebook.cli.output import print_json, print_table, say
 from gatebook.config import Settings
 from gatebook.identity.api_key import local_issuer
-from gatebook.model.approval import Choice, State
+from gatebook.model.approval import OPEN, Choice, State
 from gatebook.model.errors import Bug, OperatorFault
 from gatebook.model.principal import Subject
 
@@ -43,9 +43,12 @@ def command() -> None:
 def list_requests(config: Path, *, with_ended: bool, as_json: bool) -> None:
     """List the requests, newest first."""
     with opened_store(load(config)) as store:
-        found = store.list_requests(State, MOST)
-    if not with_ended:
-        found = tuple(request for request in found if request.is_open or waits_for_review(request))
+        if with_ended:
+            found = store.list_requests(State, MOST)
+        else:
+            # Asked for apart: many that ended since must not push one out on which people have to decide.
+            ended = store.list_requests(frozenset(State) - OPEN, MOST)
+            found = store.list_requests(OPEN, MOST) + tuple(filter(waits_for_review, ended))
     if as_json:
         print_json([object_of(request) for request in found])
         return

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gatebook.cli.application import load_application
 from gatebook.cli.checkup_ledger import check_anchors, check_notary, check_others, check_sealing
+from gatebook.cli.checkup_notify import check_notify, notify_secrets
 from gatebook.cli.common import check_approvers, recordings_of
 from gatebook.cli.verdicts import Check, Verdict
 from gatebook.config import SecretRef, Secrets, Settings, load_settings
@@ -46,6 +47,7 @@ def check_installation(config: Path, *, offline: bool) -> list[Check]:
         check_notary,
         check_sealing,
         check_anchors,
+        check_notify,
         _check_index,
         _check_certificate,
         _check_authorities,
@@ -89,10 +91,18 @@ def _check_policies(settings: Settings) -> Iterator[Check]:
 
 
 def _check_permissions(settings: Settings) -> Iterator[Check]:
-    places = [settings.gate.data, settings.store_path, settings.journal_path, settings.recordings_path]
+    places = [
+        settings.gate.data,
+        settings.store_path,
+        settings.console_path,
+        settings.journal_path,
+        settings.recordings_path,
+    ]
     evidence = settings.evidence
     secrets = [evidence.recording_key, *evidence.older_recording_keys, settings.gate.tls_key]
     secrets += [vault.token for vault in evidence.vaults]
+    secrets += notify_secrets(settings)
+    secrets += [settings.control.tls_key, *(issuer.client_secret for issuer in settings.control.issuers)]
     secrets += [role.password for target in settings.targets for role in target.roles]
     places += [settings.path.parent / one.locator for one in secrets if one is not None and one.scheme == "file"]
     open_to_others = [path for path in places if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077]
@@ -107,8 +117,10 @@ def _check_permissions(settings: Settings) -> Iterator[Check]:
 
 
 def _check_secrets(settings: Settings) -> Iterator[Check]:
-    references: list[SecretRef | None] = [settings.gate.tls_key]
+    references: list[SecretRef | None] = [settings.gate.tls_key, settings.control.tls_key]
+    references += [issuer.client_secret for issuer in settings.control.issuers]
     references += [vault.token for vault in settings.evidence.vaults]
+    references += notify_secrets(settings)
     for target in settings.targets:
         references += [role.password for role in target.roles]
         references += [target.catalogue.password] if target.catalogue is not None else []
@@ -162,8 +174,8 @@ def _check_separation(settings: Settings) -> Iterator[Check]:
 
 
 def _check_index(settings: Settings) -> Iterator[Check]:
-    from gatebook.cli.indexed import open_ledger, opened_index  # noqa: PLC0415  cryptography, only here
     from gatebook.store.indexing import check_same  # noqa: PLC0415  as above
+    from gatebook.views.indexed import open_ledger, opened_index  # noqa: PLC0415  cryptography, only here
 
     if not settings.index_path.exists():
         return
@@ -244,6 +256,11 @@ def _check_clock(settings: Settings) -> Iterator[Check]:  # noqa: ARG001  as its
 def _check_exposure(settings: Settings) -> Iterator[Check]:
     if settings.gate.insecure_plaintext:
         yield Check("exposure", Verdict.WEAK, "insecure_plaintext: keys cross the wire readable")
+    if settings.control.insecure_behind_proxy:
+        words = (
+            "control.insecure_behind_proxy: whoever reaches the console's port reads cookies, and hides their address"
+        )
+        yield Check("exposure", Verdict.WEAK, words)
     for target in settings.targets:
         if target.insecure_plaintext:
             words = f"target {target.name}: insecure_plaintext: passwords and rows cross the network readable"

@@ -13,17 +13,30 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from gatebook.config import ConfigFault, Secrets, Settings, load_settings
+from gatebook.config import Settings, load_settings
 from gatebook.evidence.builders import Stamp
 from gatebook.model.errors import OperatorFault
 from gatebook.store.base import Store
 from gatebook.store.sqlite import open_store
+from gatebook.views.places import folders_of, recordings_of
 
 if TYPE_CHECKING:
     from gatebook.policy.source import Policy
     from gatebook.vault.journal import JournalWriter
-    from gatebook.vault.notary import Folders
-    from gatebook.vault.recordings import Recordings
+
+__all__ = [
+    "WRITER",
+    "config_option",
+    "folders_of",
+    "json_option",
+    "load",
+    "now",
+    "opened_journal",
+    "opened_store",
+    "operator",
+    "recordings_of",
+    "stamp",
+]
 
 WRITER = "cli"
 LOCK_WAIT_S = 5.0  # another command holds the journal for some milliseconds
@@ -101,27 +114,6 @@ def check_approvers(settings: Settings, policies: Iterable[Policy]) -> bool:
 def stamp() -> Stamp:
     """Return what an entry of the command line starts with."""
     return Stamp(WRITER, now())
-
-
-def folders_of(settings: Settings) -> Folders:
-    """Return where journals, ledger and notary are."""
-    from gatebook.vault.notary import Folders  # noqa: PLC0415  cryptography, only where it is needed
-
-    return Folders(settings.journal_path, settings.ledger_path, settings.notary_path)
-
-
-def recordings_of(settings: Settings, *, need_key: bool) -> Recordings:
-    """Return the recordings, with their key where it can be had. ConfigFault if it is needed and cannot."""
-    from gatebook.vault.keystore import open_ring  # noqa: PLC0415  cryptography, only where it is needed
-    from gatebook.vault.recordings import Recordings  # noqa: PLC0415  as above
-
-    try:
-        ring = open_ring(settings.evidence, Secrets.beside(settings.path.parent).read)
-    except ConfigFault:
-        if need_key:
-            raise
-        return Recordings(settings.recordings_path)
-    return Recordings(settings.recordings_path, ring)
 
 
 def load(config: Path) -> Settings:

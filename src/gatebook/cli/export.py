@@ -13,11 +13,12 @@ import click
 from gatebook.cli.common import config_option, load
 from gatebook.cli.files import check_absent, whole_file
 from gatebook.cli.output import say
-from gatebook.cli.viewing import PLACE, Viewing
+from gatebook.cli.viewing import PLACE, begin_viewing
 
 if TYPE_CHECKING:
     from gatebook.evidence.timeline import Place
     from gatebook.evidence.transcript import About
+    from gatebook.views.looking import Viewing
 
 MAX_ROWS = 1_000_000
 STANDARD_OUTPUT = Path("-")
@@ -76,7 +77,7 @@ def export(
     settings = load(config)
     if output != STANDARD_OUTPUT:
         check_absent(output, force=force)
-    viewing = Viewing.begin(settings, session, purpose=purpose, form=f"export {form}")
+    viewing = begin_viewing(settings, session, purpose=purpose, form=f"export {form}")
     pieces = FORMS[form](_about(viewing, max_pause), viewing.points(rows, begin, end))
     if output == STANDARD_OUTPUT:
         _print(pieces)

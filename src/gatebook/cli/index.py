@@ -42,9 +42,9 @@ def command() -> None:
 @json_option
 def show(config: Path, *, as_json: bool) -> None:
     """Show how far the ledger is indexed, how far the index is behind, and what it takes."""
-    from gatebook.cli.indexed import open_ledger, opened_index  # noqa: PLC0415  cryptography, only here
     from gatebook.evidence.query import moment  # noqa: PLC0415  as above
     from gatebook.store.indexing import behind, check_same  # noqa: PLC0415  as above
+    from gatebook.views.indexed import open_ledger, opened_index  # noqa: PLC0415  cryptography, only here
 
     settings = load(config)
     ledger = open_ledger(settings)
@@ -133,7 +133,7 @@ def _read_note(settings: Settings) -> bytes:
 
 def _follow_once(settings: Settings) -> bool:
     """Take up what is new; whether there is more."""
-    from gatebook.cli.indexed import open_ledger, take_up  # noqa: PLC0415  cryptography, only here
+    from gatebook.views.indexed import open_ledger, take_up  # noqa: PLC0415  cryptography, only here
 
     ledger = open_ledger(settings)
     reached: list[int] = [ledger.checkpoint.size]
@@ -142,9 +142,9 @@ def _follow_once(settings: Settings) -> bool:
 
 
 def _take_up_all(settings: Settings, *, anew: bool) -> None:
-    from gatebook.cli.indexed import open_ledger, take_up  # noqa: PLC0415  cryptography, only here
     from gatebook.store.indexing import extending  # noqa: PLC0415  as above
     from gatebook.store.sqlite_index import remove_index  # noqa: PLC0415  as above
+    from gatebook.views.indexed import open_ledger, take_up  # noqa: PLC0415  cryptography, only here
 
     ledger = open_ledger(settings)
     progress = _Progress(ledger)

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 import click
 
-from gatebook.evidence.entry import Value, format_time
+from gatebook.evidence.entry import Value
 from gatebook.evidence.harmless import harmless, harmless_json
+from gatebook.views.telling import json_time, show_time
+
+__all__ = ["json_time", "print_error", "print_facts", "print_json", "print_table", "say", "show_time"]
 
 
 def print_json(value: Value) -> None:
@@ -46,16 +48,6 @@ def print_error(message: str, hint: str) -> None:
     click.echo(f"error: {harmless(message)}", err=True)
     if hint:
         click.echo(f"hint: {harmless(hint)}", err=True)
-
-
-def show_time(moment: datetime | None) -> str:
-    """Return a moment to the second for people; empty if there is none."""
-    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%SZ}"
-
-
-def json_time(moment: datetime | None) -> str:
-    """Return a moment for programs; empty if there is none."""
-    return "" if moment is None else format_time(moment)
 
 
 def _print_framed(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

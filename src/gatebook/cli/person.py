@@ -12,6 +12,7 @@ from gatebook.cli.common import config_option, json_option, load, now, opened_jo
 from gatebook.cli.names import NAME
 from gatebook.cli.output import json_time, print_json, print_table, say, show_time
 from gatebook.cli.person_key import command as key_command
+from gatebook.cli.person_passkey import passkey
 from gatebook.evidence import builders
 from gatebook.evidence.entry import Leaf
 from gatebook.identity.api_key import local_issuer
@@ -26,6 +27,7 @@ def command() -> None:
 
 
 command.add_command(key_command)
+command.add_command(passkey)
 
 
 @command.command("add")

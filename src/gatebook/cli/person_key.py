@@ -14,9 +14,11 @@ from gatebook.cli.output import print_json, print_table, say
 from gatebook.evidence import builders
 from gatebook.model.credential import SigningKey
 from gatebook.model.errors import OperatorFault, quoted
-from gatebook.store.base import StoreFault
+from gatebook.model.principal import Subject
+from gatebook.store.base import Store, StoreFault
 
 MAX_FILE_BYTES = 16_384
+PASSKEY = "webauthn"  # the kind of keys that the console makes
 
 
 @click.group("key")
@@ -50,11 +52,14 @@ def add(name: str, file: Path, config: Path) -> None:
 @json_option
 def list_keys(config: Path, *, as_json: bool) -> None:
     """List the keys of all people."""
-    keys = read_desk(load(config)).keys.values()
+    settings = load(config)
+    keys = [(who, key.fingerprint, key.kind, key.text) for who, key in read_desk(settings).keys.values()]
+    with opened_store(settings) as store:
+        keys += [(key.person, key.fingerprint, key.kind, key.text) for key in _passkeys(store)]
     if as_json:
-        print_json([{"person": who.subject, "fingerprint": key.fingerprint, "key": key.text} for who, key in keys])
+        print_json([{"person": who.subject, "fingerprint": name, "key": text} for who, name, _, text in keys])
         return
-    print_table(("person", "fingerprint", "kind"), [(who.subject, key.fingerprint, key.kind) for who, key in keys])
+    print_table(("person", "fingerprint", "kind"), [(who.subject, name, kind) for who, name, kind, _ in keys])
 
 
 @command.command("remove")
@@ -64,13 +69,18 @@ def remove(fingerprint: str, config: Path) -> None:
     """Take a key from its person: it signs nothing from now on. What it signed before stays good."""
     settings = load(config)
     with opened_store(settings) as store, opened_desk(settings) as desk:
-        found = desk.custody.keys.get(fingerprint)
-        if found is None:
+        known: dict[str, tuple[Subject, builders.NamedKey]] = {**desk.custody.keys}
+        known |= {key.fingerprint: (key.person, key) for key in _passkeys(store)}
+        if fingerprint not in known:
             raise OperatorFault(f"no key {quoted(fingerprint)}", "see `gatebook person key list`")
-        person, key = found
+        person, key = known[fingerprint]
         desk.journal.append(builders.person_key(stamp(), person=person, key=key, removed=True, by=operator()))
         store.remove_signing_key(fingerprint, now())
     say(f"{fingerprint} is no key of {person.subject} any more")
+
+
+def _passkeys(store: Store) -> list[SigningKey]:
+    return [key for key in store.list_signing_keys() if key.kind == PASSKEY and key.removed_at is None]
 
 
 def _read(file: Path) -> str:

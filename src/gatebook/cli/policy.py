@@ -15,6 +15,8 @@ from gatebook.cli.output import print_json, print_table, say
 from gatebook.evidence.entry import Leaf
 from gatebook.model.errors import OperatorFault, quoted
 
+MAX_STATEMENT = 1 << 20  # LIMIT: characters of standard input; longer statements are opaque to the gate anyway
+
 
 @click.group("policy")
 def command() -> None:
@@ -74,10 +76,12 @@ def check(folder: Path | None, config: Path, *, as_json: bool) -> None:
 def explain(
     *, sql: str, agent: str, groups: tuple[str, ...], target: str, database: str, config: Path, as_json: bool
 ) -> None:
-    """Tell for each access of SQL which policies permit or forbid it, and what is missing.
+    """Tell for each access of SQL which policies permit or forbid it, and what is missing. SQL `-` is standard input.
 
     Names are looked up in the target's real catalogue; nothing of SQL is run.
     """
+    if sql == "-":
+        sql = sys.stdin.read(MAX_STATEMENT)
     answers = load_application().explain(
         config, agent=agent, groups=groups, target_name=target, sql=sql, database=database
     )

@@ -14,10 +14,11 @@ import click
 
 from gatebook.cli.common import config_option, json_option, load
 from gatebook.cli.output import print_json, say
-from gatebook.cli.viewing import NOT_STATED, PLACE, Viewing
+from gatebook.cli.viewing import NOT_STATED, PLACE, begin_viewing
 
 if TYPE_CHECKING:
     from gatebook.evidence.timeline import Place, Point
+    from gatebook.views.looking import Viewing
 
 MAX_SPEED = 10_000.0
 
@@ -62,9 +63,9 @@ def replay(
     if find is not None:
         if not find:
             raise click.UsageError("--find needs words to look for")
-        _find(Viewing.begin(load(config), session, purpose=purpose, form="search"), find, begin, end, as_json=as_json)
+        _find(begin_viewing(load(config), session, purpose=purpose, form="search"), find, begin, end, as_json=as_json)
         return
-    viewing = Viewing.begin(load(config), session, purpose=purpose, form="replay")
+    viewing = begin_viewing(load(config), session, purpose=purpose, form="replay")
     if not (plain or as_json) and _is_terminal():
         from gatebook.cli.player import play  # noqa: PLC0415  only on a terminal
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,20 +13,18 @@ from gatebook.cli.common import config_option, folders_of, json_option, load
 from gatebook.cli.names import MOMENT
 from gatebook.cli.output import json_time, print_json, print_table, say
 from gatebook.config import Settings
-from gatebook.evidence.entry import Leaf, Value, parse_time
+from gatebook.evidence.entry import Leaf, parse_time
 from gatebook.evidence.faults import EvidenceFault
-from gatebook.evidence.sessions import OperationSummary, summarise_operation, summarise_outcome
+from gatebook.views.telling import hit_object, operation_of, outcome_words, part_of, text_of, what, who
 
 if TYPE_CHECKING:
     from gatebook.evidence.query import Question
     from gatebook.store.indexing import Behind, Ledger
-    from gatebook.store.searching import Answer, Hit
+    from gatebook.store.searching import Answer
 
 CATCH_UP_S = 2.0  # what little is missing is taken up before an answer; more is told
 LOCK_WAIT_S = 0.5  # another process takes it up meanwhile
-MAX_WHAT = 100  # characters in a table
 MAX_LAST = 10_000  # LIMIT: held in memory, decoded: some 10 KB each
-_COMMON = frozenset({"event", "time", "v", "writer", "session", "seq", "identity", "source", "where"})
 
 
 @click.command("search")
@@ -70,11 +67,11 @@ def command(
     for must hold. Names of objects and words of statements fold case. What is found is read from the ledger and proved
     to be in it: ENTRY is its number there, for `gatebook receipt make`. How far the index is behind is always told.
     """
-    from gatebook.cli.indexed import open_ledger, opened_index  # noqa: PLC0415  cryptography, only here
     from gatebook.evidence.object_pattern import ObjectPattern  # noqa: PLC0415  as above
     from gatebook.evidence.query import Question  # noqa: PLC0415  as above
     from gatebook.store.indexing import behind  # noqa: PLC0415  as above
     from gatebook.store.searching import search  # noqa: PLC0415  as above
+    from gatebook.views.indexed import open_ledger, opened_index  # noqa: PLC0415  cryptography, only here
 
     question = Question(
         object=ObjectPattern.parse(named) if named is not None else None,
@@ -99,8 +96,8 @@ def command(
 
 def _catch_up(settings: Settings, ledger: Ledger) -> None:
     """Take up what little is missing, if this user and the disk let: what is missing afterwards is told."""
-    from gatebook.cli.indexed import take_up  # noqa: PLC0415  cryptography, only here
     from gatebook.store.index import IndexFault  # noqa: PLC0415  as above
+    from gatebook.views.indexed import take_up  # noqa: PLC0415  cryptography, only here
 
     try:
         take_up(settings.index_path, ledger, CATCH_UP_S, LOCK_WAIT_S)
@@ -123,60 +120,21 @@ def _not_sealed(settings: Settings) -> int | None:
 def _rows(answer: Answer) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for hit in answer.hits:
-        leaf, told = hit.leaf, _operation(hit)
+        leaf, told = hit.leaf, operation_of(hit)
         rows.append(
             (
                 str(hit.index),
                 f"{parse_time(str(leaf['time'])):%Y-%m-%d %H:%M:%SZ}",
-                _who(leaf),
-                _text(leaf, "target") or _text(_part(leaf, "where"), "target"),
-                _text(leaf, "session") or _text(leaf, "admitted"),
-                told.result if told else _text(leaf, "result"),
-                _outcome(told) if told else "",
+                who(leaf),
+                text_of(leaf, "target") or text_of(part_of(leaf, "where"), "target"),
+                text_of(leaf, "session") or text_of(leaf, "admitted"),
+                told.result if told else text_of(leaf, "result"),
+                outcome_words(told) if told else "",
                 str(told.rows) if told and hit.outcomes else "",
-                _what(leaf, told),
+                what(leaf, told),
             )
         )
     return rows
-
-
-def _operation(hit: Hit) -> OperationSummary | None:
-    """Return the operation of a hit with all that came of it; None of another entry."""
-    event = hit.leaf["event"]
-    if event not in {"operation.held", "operation.intent", "operation.refused"}:
-        return None
-    told = summarise_operation(hit.leaf)
-    told.result = told.result or "allow"
-    for _, outcome in hit.outcomes:
-        summarise_outcome(told, outcome)
-    return told
-
-
-def _outcome(told: OperationSummary) -> str:
-    if told.result == "refuse":
-        return told.refusal
-    if told.result == "held":
-        return ""  # what came of it has an entry of its own
-    return f"{told.status} {told.sqlstate}".strip() if told.executions else "none yet"
-
-
-def _what(leaf: Leaf, told: OperationSummary | None) -> str:
-    """Say what an entry tells: the statement of an operation, else the kind and its plain members."""
-    if told is not None:
-        accesses = ", ".join(f"{action} {name.partition(':')[2]}" for action, name in told.accesses)
-        words = f"{told.shape or told.verb} [{accesses}]"
-    else:
-        plain = (f"{name} {leaf[name]}" for name in sorted(leaf.keys() - _COMMON) if isinstance(leaf[name], str | int))
-        words = ", ".join((str(leaf["event"]), *plain))
-    return words if len(words) <= MAX_WHAT else f"{words[: MAX_WHAT - 1]}…"
-
-
-def _who(leaf: Leaf) -> str:
-    identity = _part(leaf, "identity") or leaf
-    for name in ("agent", "person"):
-        if subject := _text(_part(identity, name), "sub"):
-            return subject
-    return _text(leaf, "by")
 
 
 def _object(answer: Answer, ledger: Ledger, missing: Behind, not_sealed: int | None) -> Leaf:
@@ -184,7 +142,7 @@ def _object(answer: Answer, ledger: Ledger, missing: Behind, not_sealed: int | N
     from gatebook.evidence.query import moment  # noqa: PLC0415  cryptography, only here
 
     told: Leaf = {
-        "hits": [_hit_object(hit) for hit in answer.hits],
+        "hits": [hit_object(hit) for hit in answer.hits],
         "more": answer.more,
         "unclear": answer.unclear,
         "proved": answer.proved,
@@ -194,16 +152,6 @@ def _object(answer: Answer, ledger: Ledger, missing: Behind, not_sealed: int | N
         "behind": behind_object(missing),
     }
     return told if not_sealed is None else told | {"not_sealed": not_sealed}
-
-
-def _hit_object(hit: Hit) -> Leaf:
-    shown: Leaf = {"entry": hit.index, "leaf": hit.leaf}
-    told = _operation(hit)
-    if told is None:
-        return shown
-    outcomes: list[Value] = [{"entry": index, "leaf": leaf} for index, leaf in hit.outcomes]
-    shown |= {"decision": told.result, "outcomes": outcomes, "executions": told.executions}
-    return shown | {"status": told.status, "rows": told.rows, "duration_us": told.duration_us}
 
 
 def _tell(question: Question, answer: Answer, missing: Behind, not_sealed: int | None) -> None:
@@ -225,13 +173,3 @@ def _tell(question: Question, answer: Answer, missing: Behind, not_sealed: int |
     say(f"{said}: {cursor.size:,} entries{newest}; {late}")
     if missing.entries:
         say("warning: what is not indexed yet was not looked at; `gatebook index update` takes it up")
-
-
-def _part(leaf: Mapping[str, Value], name: str) -> Leaf:
-    part = leaf.get(name)
-    return dict(part) if isinstance(part, dict) else {}
-
-
-def _text(leaf: Mapping[str, Value], name: str) -> str:
-    text = leaf.get(name)
-    return text if isinstance(text, str) else ""

@@ -13,9 +13,10 @@ from gatebook.cli.common import config_option, folders_of, json_option, load, re
 from gatebook.cli.export import export
 from gatebook.cli.output import json_time, print_facts, print_json, print_table, say, show_time
 from gatebook.cli.replay import replay
-from gatebook.cli.viewing import NOT_STATED, enter_view, unknown
-from gatebook.evidence.entry import Leaf, Value
-from gatebook.evidence.sessions import OperationSummary, SessionSummary
+from gatebook.cli.viewing import NOT_STATED, enter_view
+from gatebook.evidence.sessions import SessionSummary
+from gatebook.views.looking import unknown
+from gatebook.views.telling import operation_object, outcome_words, session_object
 
 if TYPE_CHECKING:
     from gatebook.vault.book import Operation, SessionStory
@@ -51,7 +52,7 @@ def list_sessions(*, agent: str | None, target: str | None, last: int, config: P
         if agent in {None, session.principal} and target in {None, session.target}
     ][-last:]
     if as_json:
-        print_json([_session_object(session) for session in found])
+        print_json([session_object(session) for session in found])
     else:
         rows = [
             (
@@ -131,8 +132,8 @@ def show(*, session: str, with_text: bool, purpose: str, config: Path, as_json: 
         if parts is None:
             say("the key of this session is gone: statements are shown without their literals")
     if as_json:
-        told = _session_object(story.session)
-        told["operations"] = [_operation_object(operation) for operation in story.operations]
+        told = session_object(story.session)
+        told["operations"] = [operation_object(operation) for operation in story.operations]
         print_json(told)
     else:
         _print_story(story)
@@ -158,7 +159,7 @@ def _print_story(story: SessionStory) -> None:
             str(operation.summary.number),
             f"{operation.summary.at:%H:%M:%S}",
             operation.summary.decided,
-            _outcome(operation.summary, session),
+            outcome_words(operation.summary, session),
             str(operation.summary.rows),
             f"{operation.summary.duration_us / 1000:.1f}",
             ", ".join(operation.summary.policies) or operation.summary.refusal,
@@ -173,61 +174,6 @@ def _statement(operation: Operation) -> str:
     text = operation.private.get("text")
     shown = text if isinstance(text, str) else operation.summary.shape or operation.summary.verb
     return shown if len(shown) <= MAX_SHAPE else shown[: MAX_SHAPE - 3] + "..."
-
-
-def _outcome(operation: OperationSummary, session: SessionSummary) -> str:
-    if operation.result == "refuse":
-        return operation.refusal
-    if operation.result == "held":
-        return "given up" if session.ended_at else "waits"
-    return f"{operation.status} {operation.sqlstate}".strip() or "none yet"
-
-
-def _session_object(session: SessionSummary) -> Leaf:
-    counts: dict[str, Value] = dict(session.counts)
-    return {
-        "session": session.id,
-        "writer": session.writer,
-        "started": json_time(session.started_at),
-        "ended": json_time(session.ended_at),
-        "cause": session.cause,
-        "agent": session.principal,
-        "owner": session.owner,
-        "role": session.role,
-        "target": session.target,
-        "database": session.database,
-        "account": session.account,
-        "from": session.address,
-        "counts": counts,
-    }
-
-
-def _operation_object(operation: Operation) -> Leaf:
-    summary = operation.summary
-    told: Leaf = {
-        "operation": summary.id,
-        "at": json_time(summary.at),
-        "via": summary.via,
-        "verb": summary.verb,
-        "shape": summary.shape,
-        "accesses": [list(pair) for pair in summary.accesses],
-        "decision": summary.result,
-        "held": json_time(summary.held_at),
-        "policies": list(summary.policies),
-        "reasons": list(summary.reasons),
-        "refusal": summary.refusal,
-        "status": summary.status,
-        "sqlstate": summary.sqlstate,
-        "tag": summary.tag,
-        "rows": summary.rows,
-        "duration_us": summary.duration_us,
-        "executions": summary.executions,
-    }
-    if operation.private:
-        told["private"] = operation.private
-    if operation.error:
-        told["error"] = operation.error
-    return told
 
 
 def _count(session: SessionSummary, name: str) -> str:

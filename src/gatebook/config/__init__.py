@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The configuration: one TOML file, parsed once into frozen settings; what is not known is refused."""
 
+from gatebook.config.control import ControlSettings, SignInSettings
 from gatebook.config.identities import CertificateAuthoritySettings, IssuerSettings
 from gatebook.config.ledger import LedgerSettings, TimestampSettings, WitnessSettings
 from gatebook.config.reading import load_settings, parse_settings
@@ -22,6 +23,7 @@ __all__ = [
     "AccountSettings",
     "CertificateAuthoritySettings",
     "ConfigFault",
+    "ControlSettings",
     "EvidenceSettings",
     "GateSettings",
     "IndexSettings",
@@ -34,6 +36,7 @@ __all__ = [
     "SecretSource",
     "Secrets",
     "Settings",
+    "SignInSettings",
     "TargetSettings",
     "TimestampSettings",
     "WitnessSettings",

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from gatebook.config import values
 from gatebook.config.approval import ApprovalSettings
+from gatebook.config.control import ControlSettings
 from gatebook.config.declaring import NAME, setting
 from gatebook.config.identities import CertificateAuthoritySettings, IssuerSettings
 from gatebook.config.ledger import LedgerSettings
+from gatebook.config.notify import NotifySettings
 from gatebook.config.retention import RetentionSettings
 from gatebook.config.secrets import SecretRef
 from gatebook.model.target import TlsMode
@@ -321,6 +323,7 @@ class Settings:
     ledger: LedgerSettings = setting(values.table(LedgerSettings), "", default=LedgerSettings())
     exports: tuple[ExportSettings, ...] = setting(values.tables(ExportSettings), "", default=())
     approval: ApprovalSettings = setting(values.table(ApprovalSettings), "", default=ApprovalSettings())
+    notify: NotifySettings = setting(values.table(NotifySettings), "", default=NotifySettings())
     retention: RetentionSettings = setting(values.table(RetentionSettings), "", default=RetentionSettings())
     index: IndexSettings = setting(values.table(IndexSettings), "", default=IndexSettings())
     policy: PolicySettings = setting(values.table(PolicySettings), "")
@@ -330,6 +333,7 @@ class Settings:
     authorities: tuple[CertificateAuthoritySettings, ...] = setting(
         values.tables(CertificateAuthoritySettings), "", default=()
     )
+    control: ControlSettings = setting(values.table(ControlSettings), "", default=ControlSettings())
     path: Path
     digest: str
 
@@ -350,6 +354,11 @@ class Settings:
     def index_path(self) -> Path:
         """File of the search index."""
         return self.gate.data / "index.db"
+
+    @property
+    def console_path(self) -> Path:
+        """File of the console's web sessions, sign-ins and enrolments."""
+        return self.gate.data / "console.sqlite"
 
     @property
     def journal_path(self) -> Path:
@@ -380,6 +389,11 @@ class Settings:
     def export_path(self) -> Path:
         """Folder of the cursors of exports."""
         return self.gate.data / "export"
+
+    @property
+    def outbox_path(self) -> Path:
+        """File of the messages that wait to be taken by receivers."""
+        return self.gate.data / "notify" / "outbox.db"
 
     @property
     def ledger_origin(self) -> str:

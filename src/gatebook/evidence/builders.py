@@ -10,6 +10,7 @@ import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from gatebook.evidence.bundle_selection import Selection
 from gatebook.evidence.consent import Request
@@ -17,7 +18,6 @@ from gatebook.evidence.entry import Leaf, Value, encode_leaf, format_time
 from gatebook.evidence.events import VERSION
 from gatebook.evidence.parts import checks_part, claimed_part, identity_part, subject_part
 from gatebook.evidence.removal import Removal
-from gatebook.evidence.ssh_signature import PersonKey
 from gatebook.model.credential import KeyRecord, Person
 from gatebook.model.principal import Identified, NotIdentified, Subject
 
@@ -33,6 +33,18 @@ class Stamp:
 
     writer: str
     now: datetime
+
+
+class NamedKey(Protocol):
+    """A public key of a person: an OpenSSH key or a passkey."""
+
+    @property
+    def text(self) -> str:
+        """As it stands in entries."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Its name."""
 
 
 def gateway_start(stamp: Stamp, *, version: str, policy_hash: str, config_hash: str) -> bytes:
@@ -52,6 +64,16 @@ def gateway_reload(stamp: Stamp, *, changed: Sequence[str], refused: str = "", h
         if refused and words:
             members[name] = words[:MAX_REASON]
     return leaf_of(stamp, "gateway.reload", members)
+
+
+def console_start(stamp: Stamp, *, version: str, config_hash: str, url: str) -> bytes:
+    """Say that the console serves from now on, at this address."""
+    return leaf_of(stamp, "console.start", {"version": version, "config": config_hash, "url": url})
+
+
+def console_stop(stamp: Stamp, *, cause: str) -> bytes:
+    """Say that the console stops."""
+    return leaf_of(stamp, "console.stop", {"cause": cause})
 
 
 def notary_start(stamp: Stamp, *, version: str, origin: str, key: str, size: int) -> bytes:
@@ -209,7 +231,14 @@ def evidence_exported(stamp: Stamp, *, by: str, purpose: str, manifest: str, ent
     return leaf_of(stamp, "evidence.exported", words | {"entries": entries})
 
 
-def person_key(stamp: Stamp, *, person: Subject, key: PersonKey, removed: bool, by: str) -> bytes:
+def person_enrolment(stamp: Stamp, *, person: Subject, expires: datetime, by: str) -> bytes:
+    """Say that a person may make a passkey until then (aware), by a code that was handed to `by`."""
+    return leaf_of(
+        stamp, "person.enrolment", {"person": subject_part(person), "expires": format_time(expires), "by": by}
+    )
+
+
+def person_key(stamp: Stamp, *, person: Subject, key: NamedKey, removed: bool, by: str) -> bytes:
     """Say that a key is a person's from now on, or no more."""
     members: Leaf = {"person": subject_part(person), "key": key.text, "fingerprint": key.fingerprint, "by": by}
     return leaf_of(stamp, "person.key.removed" if removed else "person.key.added", members)

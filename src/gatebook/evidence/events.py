@@ -44,7 +44,7 @@ EVENTS: tuple[EventKind, ...] = (
     EventKind("heartbeat", "gate", _names("sessions journal clock")),
     EventKind(
         "authn",
-        "gate",
+        "gate, console",
         _names("result checks claimed source"),
         _names("failed reason credential identity target admitted refusal token certificate"),
     ),
@@ -77,7 +77,8 @@ EVENTS: tuple[EventKind, ...] = (
     EventKind("person.added", "CLI", _names("person admin by"), _names("groups human")),
     EventKind("person.groups", "CLI", _names("person groups by")),
     EventKind("person.disabled", "CLI", _names("person by")),
-    EventKind("person.key.added", "CLI", _names("person key fingerprint by")),
+    EventKind("person.enrolment", "CLI", _names("person by expires")),
+    EventKind("person.key.added", "CLI, console", _names("person key fingerprint by")),
     EventKind("person.key.removed", "CLI", _names("person key fingerprint by")),
     EventKind(
         "approval.requested",
@@ -101,7 +102,9 @@ EVENTS: tuple[EventKind, ...] = (
     EventKind("notary.stop", "notary", _names("cause size")),
     EventKind("notary.key", "notary", _names("old key reason by")),
     EventKind("checkpoint.stamped", "notary", _names("size stamped authority serial sha256")),
-    EventKind("evidence.viewed", "CLI", _names("by session purpose form")),
+    EventKind("evidence.viewed", "CLI, console", _names("by session purpose form")),
+    EventKind("console.start", "console", _names("version config url")),
+    EventKind("console.stop", "console", _names("cause")),
     EventKind("evidence.rewrapped", "CLI", _names("by key result"), _names("rewrapped current erased failed")),
     EventKind("evidence.exported", "CLI", _names("by purpose manifest entries contents")),
 )

@@ -35,6 +35,7 @@ from gatebook.serve.preview import Previews
 from gatebook.session import steps
 from gatebook.session.binding import Matter
 from gatebook.session.gate import Consent, NoConsent, Session, Waits
+from gatebook.session.voting import crowd_of
 from gatebook.store.base import Store
 from gatebook.vault.ids import new_request_id, new_salt
 
@@ -152,10 +153,11 @@ class Approvals:
         if asked.matter.unfit:
             return NoConsent(refused("approval.unfit", f"people cannot be asked about this: {asked.matter.unfit}"))
         try:
-            found = await self._do(lambda: self._find(asked))
-            if found is None:
-                found = await self._ask(asked)
-            return await self._do(lambda: self._settle(asked, found))
+            answer = await self._do(lambda: self._settle_found(asked))
+            if answer is not None:
+                return answer
+            made = await self._ask(asked)
+            return await self._do(lambda: self._settle(asked, made))
         except NotNow as fault:
             return NoConsent(refused("approval.flood", fault.message, fault.hint))
         except EntryFault:
@@ -185,11 +187,15 @@ class Approvals:
 
     # ── on the thread ───────────────────────────────────────────────────────────────────────────
 
-    def _find(self, asked: Asked) -> Request | None:
-        """Return the request on which this operation waits, or the one that it may claim."""
+    def _settle_found(self, asked: Asked) -> Consent | NoConsent | Waits | None:
+        """Settle by the request on which this operation waits, or one that it may claim; None if there is neither.
+
+        Found and settled in one go: what two sessions found, only one of them could claim.
+        """
         store, subject = self._stored(), asked.session.principal.subject
         found = store.find_held(asked.session.id, asked.operation)
-        return found or store.find_claimable(subject, asked.matter.lookup())
+        found = found or store.find_claimable(subject, asked.matter.lookup())
+        return None if found is None else self._settle(asked, found)
 
     def _settle(self, asked: Asked, found: Request) -> Consent | NoConsent | Waits:
         place = (asked.session.id, asked.operation)
@@ -232,6 +238,8 @@ class Approvals:
                 return request  # the same operation asks again: it was counted
             if used.state is State.USED:
                 used = replace(used, session=asked.session.id, operation=asked.operation)
+            else:  # whoever sends the same may use it too
+                used = replace(used, session="", operation=0, gate="")
             voters = [vote.person for vote in used.votes if vote.choice is Choice.APPROVE]
             policy_hash = asked.verdict.decisions[0].policy_hash
             self._append(
@@ -321,9 +329,7 @@ class Approvals:
             self._stored().change_request(request, change)
 
     def _crowd(self) -> Crowd:
-        store = self._stored()
-        people = {person.subject: person for person in store.list_people()}
-        return Crowd(people, frozenset(key.agent for key in store.list_keys()))
+        return crowd_of(self._stored())
 
     def _stored(self) -> Store:
         if self._store is None:

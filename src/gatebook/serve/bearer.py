@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 from gatebook.config import Settings
-from gatebook.serve.fetch import WELL_KNOWN
+from gatebook.issuers.fetch import WELL_KNOWN
 
 
 def bearer_words(settings: Settings) -> bytes | None:

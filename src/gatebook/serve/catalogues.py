@@ -20,8 +20,8 @@ import structlog
 from gatebook.model.errors import UpstreamFault
 from gatebook.model.secret import Secret
 from gatebook.model.target import Account, Address, Target, TlsMode
+from gatebook.process.tasks import Tasks
 from gatebook.protocols.postgres.catalogue import STARTUP, Catalogue, CatalogueView
-from gatebook.serve.tasks import Tasks
 
 POLL_S = 1.0
 CONNECT_S = 5.0
@@ -60,6 +60,11 @@ class DatabaseCatalogue:
                 if self._answered < self._wanted:
                     await self._read()
         return self._catalogue.view
+
+    async def reread(self) -> CatalogueView:
+        """Return the view as of now, after a reading that begins now at the earliest."""
+        self.mark_due()
+        return await self.current()
 
     async def read_ahead(self) -> None:
         """Make a reading that is due before it is waited for. A failure is that of the reading."""

@@ -18,7 +18,12 @@ from gatebook.vault.recordings import Recordings
 POLL_S: Final = 0.2
 TEXT_CHARACTERS: Final = 160
 
-_MARKS: Final = {"operation.intent": "allow ", "operation.refused": "REFUSE", "operation.outcome": "  done"}
+_MARKS: Final = {
+    "operation.intent": "allow ",
+    "operation.held": "HELD  ",
+    "operation.refused": "REFUSE",
+    "operation.outcome": "  done",
+}
 
 
 async def follow(folder: Path, recordings: Recordings, tell: Callable[[str], None]) -> None:
@@ -41,10 +46,16 @@ def describe(record: Record, recordings: Recordings) -> str | None:
         return None
     event, moment = str(leaf.get("event")), str(leaf.get("time"))[11:23]
     match event:
-        case "operation.intent" | "operation.refused":
+        case "operation.intent" | "operation.held" | "operation.refused":
             words = _decided(leaf, record, recordings)
         case "operation.outcome":
             words = _outcome(_object(leaf, "effect"))
+        case "approval.requested":
+            words = f"{leaf.get('request')} waits for people"
+        case "approval.ended":
+            words = f"{leaf.get('request')} {leaf.get('result')}: {leaf.get('reason', '')}"
+        case "approval.used":
+            words = f"{leaf.get('request')} lets {leaf.get('operation')} run"
         case "authn":
             claimed = _object(leaf, "claimed")
             failed = f", failed check: {leaf['failed']}" if "failed" in leaf else ""

@@ -21,6 +21,7 @@ from gatebook.approval.request import NotNow
 from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
 from gatebook.identity.token import looks_like_token, peek
+from gatebook.issuers.keys import TokenKeys
 from gatebook.model.decision import Refused, Verdict
 from gatebook.model.principal import Principal
 from gatebook.model.secret import Secret
@@ -38,9 +39,12 @@ from gatebook.native.carrier import (
     Question,
 )
 from gatebook.native.pure import Admission, Refusal
+from gatebook.process.tasks import Tasks
+from gatebook.protocols.postgres.catalogue import CatalogueView
 from gatebook.protocols.postgres.handler import (
     Arrival,
     Fresh,
+    Judged,
     Welcome,
     find_place,
     judge,
@@ -57,11 +61,9 @@ from gatebook.serve.cancels import Cancels
 from gatebook.serve.catalogues import Catalogues
 from gatebook.serve.fresh import fresh_evaluation, fresh_session, now
 from gatebook.serve.handshakes import Handshakes
-from gatebook.serve.keys import TokenKeys
 from gatebook.serve.live import CHANGED, NO_EVIDENCE, THROTTLED, Live
 from gatebook.serve.logins import Logins
 from gatebook.serve.plan import Plan
-from gatebook.serve.tasks import Tasks
 from gatebook.serve.wrapping import Wrapping
 from gatebook.session.binding import Matter
 from gatebook.session.gate import Admitted, Circumstances, NotAdmitted, Rules, Session
@@ -111,14 +113,8 @@ class Gateway:
 
     def start(self) -> None:
         """Begin to answer; called on the loop, after the listeners are bound."""
-        self._write(
-            builders.gateway_start(
-                self._stamp(),
-                version=__version__,
-                policy_hash=self.rules.engine.hash,
-                config_hash=self._plan.config_hash,
-            )
-        )
+        hashes = {"policy_hash": self.rules.engine.hash, "config_hash": self._plan.config_hash}
+        self._write(builders.gateway_start(self._stamp(), version=__version__, **hashes))
         self._catalogues = Catalogues(self._tasks, lambda: self.carrier.raise_epoch("catalogue"))
         self._tasks.start("heartbeat", self._heartbeat())
         self._tasks.start("keys", self._tokens.poll())
@@ -283,18 +279,11 @@ class Gateway:
         try:
             live = self._live[question.session]
             view = await live.database.current()
-            circumstances = Circumstances(
-                now=now(),
-                evaluation=fresh_evaluation(),
-                in_transaction=question.transaction != "I",
-                kind_of=view.kind_of,
-            )
-            decide = partial(judge, question, live.session, self.rules, circumstances, view)
-            size = len(question.text) + sum(len(text) for _, text in question.prepared)
-            if size < LONG_BYTES:
-                judged = decide()
-            else:
-                judged = await self._aside.run(str(live.session.principal.subject), decide)
+            judged = await self._judge(question, live, view)
+            if judged.matter is not None and (fresh := await live.database.reread()).revision != view.revision:
+                # People consent to what is there now, also where it was changed past the gate a moment ago.
+                self.carrier.raise_epoch("catalogue")
+                judged = await self._judge(question, live, fresh)
             if judged.matter is None:
                 self.carrier.answer(question.ticket, render_verdict(judged.verdict, live.session))
             else:
@@ -302,6 +291,14 @@ class Gateway:
         except Exception:  # noqa: BLE001  # the shell's boundary: silence refuses
             _log.exception("a question could not be answered", session=question.session)
             self.carrier.silence(question.ticket)
+
+    async def _judge(self, question: Question, live: Live, view: CatalogueView) -> Judged:
+        in_block, kind_of = question.transaction != "I", view.kind_of
+        circumstances = Circumstances(now(), fresh_evaluation(), in_transaction=in_block, kind_of=kind_of)
+        decide = partial(judge, question, live.session, self.rules, circumstances, view)
+        size = len(question.text) + sum(len(text) for _, text in question.prepared)
+        is_long = size >= LONG_BYTES
+        return await self._aside.run(str(live.session.principal.subject), decide) if is_long else decide()
 
     async def _put_to_people(self, question: Question, session: Session, verdict: Verdict, matter: Matter) -> None:
         asked = Asked(question.ticket, session, question.operation, question.transaction != "I", verdict, matter)

@@ -25,11 +25,11 @@ from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
 from gatebook.identity import certificate, token
 from gatebook.identity.issuer import TokenBook
+from gatebook.issuers.keys import TokenKeys
 from gatebook.model.errors import GatebookError
 from gatebook.native.carrier import NativeError
 from gatebook.serve.fresh import now
 from gatebook.serve.gateway import Gateway
-from gatebook.serve.keys import TokenKeys
 from gatebook.serve.plan import make_plan
 from gatebook.serve.rules import Regime, read_regime
 from gatebook.session.gate import Session
@@ -87,6 +87,8 @@ def check_fixed(old: Settings, new: Settings) -> None:
     ]
     if old.exports != new.exports:
         changed.append("`export`")
+    if old.notify != new.notify:
+        changed.append("`notify`")
     if old.oauth_issuer is not None and new.oauth_issuer is not None and old.oauth_issuer.url != new.oauth_issuer.url:
         changed.append("the issuer that clients are told")
     if (old.gate.tls_certificate is None) != (new.gate.tls_certificate is None):

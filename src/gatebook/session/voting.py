@@ -48,6 +48,15 @@ class Kept(Protocol):
         """Replace a request in a transaction."""
 
 
+def crowd_of(store: Kept) -> Crowd:
+    """Return the people, machines and keys that a store knows now."""
+    return Crowd(
+        people={person.subject: person for person in store.list_people()},
+        agents=frozenset(key.agent for key in store.list_keys()),
+        keys=frozenset(key.fingerprint for key in store.list_signing_keys() if key.removed_at is None),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Booth:
     """Where votes are given: a gate's name, its store, and a journal to append to durably."""
@@ -122,8 +131,7 @@ class Booth:
 
     def crowd(self) -> Crowd:
         """Return the people and machines that are known now."""
-        people = {person.subject: person for person in self.store.list_people()}
-        return Crowd(people, frozenset(key.agent for key in self.store.list_keys()))
+        return crowd_of(self.store)
 
     def _end(self, request: str, end: Callable[[Request], Request]) -> Request:
         def change(found: Request) -> Request:

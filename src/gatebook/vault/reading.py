@@ -49,6 +49,13 @@ class BookReader:
         """Yield all entries of a journal; of removed segments with the private parts that are wanted."""
         return self._read(folder, watcher, wants, None)
 
+    def follow(self, folder: Path, watcher: Watcher) -> JournalReader:
+        """Return a reader of a journal that may be asked again for what has come since; without private parts."""
+        files = PrivateFiles(self.recordings, folder.name, watcher.fault, all_wanted=False)
+        entries = WriterEntries(self.ledger, folder.name, self._key)
+        removed = _Removed(folder.name, entries, files, watcher, wants=lambda _: False, removals=None)
+        return JournalReader(folder, watcher, fill=removed.fill)
+
     def verify(self, folder: Path, watcher: Watcher, removals: Removals) -> Iterator[Record]:
         """Yield all entries of a journal; only removals that are told make up for a segment that is not there.
 

@@ -167,9 +167,14 @@ def _check_witnesses(
         report.checked["entries witnessed"] += size
 
 
-def verify_data(folders: Folders, recordings: Recordings, trust: Trust = NOTHING) -> Report:
-    """Verify ledger, journals and recordings of a data folder. Only reads; a gate may be running."""
-    report = Report()
+def verify_data(
+    folders: Folders, recordings: Recordings, trust: Trust = NOTHING, report: Report | None = None
+) -> Report:
+    """Verify ledger, journals and recordings of a data folder. Only reads; a gate may be running.
+
+    A `report` that is given grows meanwhile, for whoever watches.
+    """
+    report = Report() if report is None else report
     began, approvals = datetime.now(UTC), Approvals()
     # First: what is sealed now is in the journals that are read afterwards.
     is_sealed = LedgerFolder(folders.ledger).exists() or (folders.notary / STATE).exists() or trust != NOTHING

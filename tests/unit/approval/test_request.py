@@ -11,8 +11,9 @@ import pytest
 from support.asked import ANA, BO, CY, DIGEST, NOW, REQUEST, ROBIN, crowd, holding, person, vote
 
 from gatebook.approval import request as rules
+from gatebook.approval.people import Crowd
 from gatebook.approval.request import TRANSITIONS, NotNow, Step
-from gatebook.model.approval import Choice, Request, Requirement, State
+from gatebook.model.approval import Asking, Choice, Kind, Request, Requirement, State
 
 SECOND = timedelta(seconds=1)
 GRANTED = rules.cast(REQUEST, vote(), crowd())
@@ -25,6 +26,9 @@ STEPS: dict[Step, Callable[[Request], Request]] = {
     Step.ANNUL: lambda request: rules.annul(request, NOW, "why"),
     Step.USE: lambda request: rules.use(replace(request, hold=holding(uses=2).hold), DIGEST, crowd(), NOW, "s_1.1"),
     Step.USE_UP: lambda request: rules.use(request, DIGEST, crowd(), NOW, "s_1.1"),
+    Step.REVIEW: lambda request: rules.review(
+        replace(request, kind=Kind.BREAK_GLASS), vote(BO, Choice.REVIEW), crowd()
+    ),
 }
 
 
@@ -57,6 +61,9 @@ def test_the_table_is_that_of_the_specification() -> None:
         ("granted", "cancel"): "cancelled",
         ("granted", "withdraw"): "withdrawn",
         ("granted", "annul"): "void",
+        ("expired", "review"): "reviewed",
+        ("cancelled", "review"): "reviewed",
+        ("void", "review"): "reviewed",
     }
 
 
@@ -126,7 +133,7 @@ def test_ap_12_is_used_as_often_as_its_terms_say() -> None:
         (DIGEST, crowd(replace(person(ANA, "dba"), disabled_at=NOW)), SECOND, "may not approve any more"),
     ],
 )
-def test_what_does_not_fit_at_use_is_not_used(digest: str, known: rules.Crowd, after: timedelta, words: str) -> None:
+def test_what_does_not_fit_at_use_is_not_used(digest: str, known: Crowd, after: timedelta, words: str) -> None:
     with pytest.raises(NotNow, match=words):
         rules.use(GRANTED, digest, known, NOW + after, "s_1.1")
 
@@ -145,10 +152,67 @@ def test_only_who_voted_withdraws_by_any_account() -> None:
 
 
 def test_ap_11_who_has_too_many_open_or_asked_too_often_asks_no_more() -> None:
-    ended = replace(REQUEST, state=State.DENIED)
-    rules.check_quota([REQUEST, ended], NOW, pending=2, per_hour=3)
+    rules.check_quota(Asking(open=1, recent=2), pending=2, per_hour=3)
     with pytest.raises(NotNow, match="too many requests of this identity are open"):
-        rules.check_quota([REQUEST, GRANTED], NOW, pending=2, per_hour=9)
+        rules.check_quota(Asking(open=2, recent=2), pending=2, per_hour=9)
     with pytest.raises(NotNow, match="asked too often within the hour"):
-        rules.check_quota([ended, ended], NOW, pending=2, per_hour=2)
-    rules.check_quota([ended, ended], NOW + timedelta(hours=1), pending=2, per_hour=2)
+        rules.check_quota(Asking(open=0, recent=2), pending=2, per_hour=2)
+
+
+GLASS = rules.take(replace(REQUEST, kind=Kind.BREAK_GLASS), NOW)
+
+
+def test_glass_is_broken_without_consent_and_nothing_else_is() -> None:
+    assert (GLASS.state, GLASS.use_by) == (State.GRANTED, NOW + timedelta(seconds=60))
+    with pytest.raises(NotNow, match="it has to be approved"):
+        rules.take(REQUEST, NOW)
+    assert rules.stands(GLASS, crowd())
+    assert not rules.stands(replace(GLASS, kind=Kind.ROLE), crowd())
+
+
+@pytest.mark.parametrize("end", [State.EXPIRED, State.CANCELLED, State.VOID])
+def test_broken_glass_is_reviewed_once_it_is_over(end: State) -> None:
+    over = replace(GLASS, state=end)
+    assert rules.waits_for_review(over)
+    reviewed = rules.review(over, vote(choice=Choice.REVIEW), crowd())
+    assert (reviewed.state, len(reviewed.votes)) == (State.REVIEWED, 1)
+    for request, cast in (
+        (reviewed, vote(BO, Choice.REVIEW)),
+        (GLASS, vote(choice=Choice.REVIEW)),
+        (over, vote()),
+        (replace(over, kind=Kind.OPERATION), vote(choice=Choice.REVIEW)),
+    ):
+        with pytest.raises(NotNow, match="there is nothing to review"):
+            rules.review(request, cast, crowd())
+    with pytest.raises(NotNow, match="who asks, or for whom it is asked"):
+        rules.review(over, vote(ROBIN, Choice.REVIEW), crowd())
+    with pytest.raises(NotNow, match="nothing to review yet"):
+        rules.cast(REQUEST, vote(choice=Choice.REVIEW), crowd())
+
+
+def test_a_role_is_entered_as_long_as_it_stands() -> None:
+    given = replace(GRANTED, kind=Kind.ROLE)
+    assert rules.enter(rules.enter(given, DIGEST, crowd(), NOW), DIGEST, crowd(), NOW).used == 2
+    for found, told, known, moment, words in (
+        (given, DIGEST, crowd(), NOW + timedelta(seconds=60), "the role is over"),
+        (replace(given, state=State.EXPIRED), DIGEST, crowd(), NOW, "the role is over"),
+        (given, "sha256:" + "f" * 64, crowd(), NOW, "given to somebody else"),
+        (given, DIGEST, crowd(person(ANA)), NOW, "may not give it any more"),
+    ):
+        with pytest.raises(NotNow, match=words):
+            rules.enter(found, told, known, moment)
+
+
+def test_what_does_not_fit_any_more_ends_as_what_it_is() -> None:
+    late = NOW + timedelta(hours=1)
+    assert rules.end_unfit(REQUEST, NOW, "x").state is State.CANCELLED
+    assert rules.end_unfit(GRANTED, NOW, "x").state is State.VOID
+    assert {rules.end_unfit(one, late, "x").state for one in (REQUEST, GRANTED)} == {State.EXPIRED}
+
+
+def test_ap_08_a_vote_whose_key_was_taken_away_does_not_count_at_the_use() -> None:
+    signed = rules.cast(REQUEST, replace(vote(), key="SHA256:a"), crowd())
+    known = replace(crowd(), keys=frozenset({"SHA256:a"}))
+    assert rules.use(signed, DIGEST, known, NOW, "s_1.1").used == 1
+    with pytest.raises(NotNow, match="who approved may not approve any more"):
+        rules.use(signed, DIGEST, replace(known, keys=frozenset()), NOW, "s_1.1")

@@ -14,8 +14,8 @@ import pytest
 from support.installation import Installation
 from support.notary import open_notary, seal, write_entries
 
-from gatebook.cli import indexed
 from gatebook.store.indexing import extending
+from gatebook.views import indexed
 
 WAIT_S = 20.0
 

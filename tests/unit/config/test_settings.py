@@ -7,7 +7,7 @@ import dataclasses
 
 import pytest
 
-from gatebook.config import identities, ledger, settings
+from gatebook.config import control, identities, ledger, settings
 
 CLASSES = [
     settings.GateSettings,
@@ -17,6 +17,8 @@ CLASSES = [
     ledger.TimestampSettings,
     identities.IssuerSettings,
     identities.CertificateAuthoritySettings,
+    control.ControlSettings,
+    control.SignInSettings,
     settings.PolicySettings,
     settings.LimitSettings,
     settings.AccountSettings,

@@ -16,6 +16,7 @@ from gatebook.identity.api_key import MintedKey
 from gatebook.identity.authority import Authority, NameKind
 from gatebook.identity.issuer import Issuer, NoIssuers
 from gatebook.identity.jose import PublicKey, parse_keys
+from gatebook.model.approval import HoldMode
 from gatebook.model.decision import Refused, Result, Verdict
 from gatebook.model.ids import SessionId
 from gatebook.model.operation import Access, CacheScope, ObjectKind, ObjectRef, Operation, Statement
@@ -23,7 +24,18 @@ from gatebook.model.principal import Identified, NotIdentified, PrincipalKind
 from gatebook.model.secret import Secret
 from gatebook.model.target import Target
 from gatebook.session import steps
-from gatebook.session.gate import Admitted, Circumstances, Knock, NotAdmitted, Place, Rules, Session
+from gatebook.session.gate import (
+    Admitted,
+    Circumstances,
+    Consent,
+    Knock,
+    NoConsent,
+    NotAdmitted,
+    Place,
+    Rules,
+    Session,
+    Waits,
+)
 
 Knocking = Callable[..., Knock]
 ORDERS = ObjectRef(ObjectKind.RELATION, ("shop", "shop", "public", "orders"))
@@ -315,3 +327,75 @@ def test_while_it_is_halted_every_statement_is_refused_whatever_policy_says_and_
     assert (verdict.refused, verdict.cache) == (HALT, CacheScope.NONE)
     assert [(one.result, one.code) for one in verdict.decisions] == [(Result.REFUSE, "evidence.unwitnessed")] * 2
     assert steps.decide(session, Operation("query", (READ,)), rules, circumstances).refused is None
+
+
+HELD = """
+@id("in") permit (principal, action in Action::"connect", resource);
+@id("reads") permit (principal, action in Action::"read", resource);
+@id("deletes") @approval("dba") permit (principal, action == Action::"delete", resource);
+@id("drops") @approval("ops") @approvers("2") @hold("return") permit (principal, action == Action::"drop", resource);
+"""
+NO = Refused("approval.denied", "no", "ask for something else")
+
+
+@pytest.fixture
+def holding(rules: Rules) -> Rules:
+    return replace(rules, engine=policy.load({"held.cedar": HELD}))
+
+
+def test_what_is_held_runs_only_with_consent_to_all_of_it(
+    session: Session, holding: Rules, circumstances: Circumstances
+) -> None:
+    verdict = _decide(session, holding, circumstances, READ, DELETE, DROP)
+    assert verdict.held is not None
+    assert [(need.group, need.needed) for need in verdict.held.requirements] == [("dba", 1), ("ops", 2)]
+    assert (verdict.held.mode, verdict.cache, verdict.refused) == (HoldMode.RETURN, CacheScope.NONE, None)
+    allowed = steps.approve(verdict, Consent("apr_1", "ab"))
+    assert (allowed.held, allowed.refused, allowed.salt) == (None, None, "ab")
+    assert [(one.result, one.approval) for one in allowed.decisions] == [
+        (Result.ALLOW, ""),
+        (Result.ALLOW, "apr_1"),
+        (Result.ALLOW, "apr_1"),
+    ]
+    assert allowed.cache is CacheScope.NONE
+
+
+def test_without_consent_it_is_refused_or_waits(session: Session, holding: Rules, circumstances: Circumstances) -> None:
+    verdict = _decide(session, holding, circumstances, DELETE)
+    refused = steps.approve(verdict, NoConsent(NO, "apr_1", "ab"))
+    assert (refused.refused, refused.held, refused.decisions[0].result) == (NO, None, Result.REFUSE)
+    notice = Refused("approval.held", "wait", "")
+    waits = steps.approve(verdict, Waits("apr_1", "ab", notice))
+    assert (waits.held, waits.notice, waits.decisions[0].result) == (verdict.held, notice, Result.HOLD)
+    assert waits.decisions[0].approval == "apr_1"
+
+
+def test_one_refusal_refuses_and_nobody_is_asked(
+    session: Session, holding: Rules, circumstances: Circumstances
+) -> None:
+    insert = replace(DELETE, accesses=(Access("insert", ORDERS),))
+    verdict = _decide(session, holding, circumstances, DELETE, insert)
+    assert verdict.refused is not None
+    assert (verdict.refused.code, verdict.held) == ("policy.denied", None)
+
+
+def test_data_that_nobody_has_seen_are_refused_unless_every_policy_says_so(
+    session: Session, holding: Rules, circumstances: Circumstances
+) -> None:
+    copy = replace(DELETE, unseen=True)
+    verdict = _decide(session, holding, circumstances, copy)
+    assert verdict.refused is not None
+    assert (verdict.refused.code, verdict.held, verdict.cache) == ("approval.unseen", None, CacheScope.NONE)
+    seen = HELD.replace('@approval("dba")', '@approval("dba") @unseen("data")')
+    allowed = replace(holding, engine=policy.load({"held.cedar": seen}))
+    assert _decide(session, allowed, circumstances, copy).held is not None
+    assert _decide(session, allowed, circumstances, copy, DROP).refused is not None
+
+
+def test_what_is_only_parsed_goes_on_and_is_asked_about_when_it_is_bound(
+    session: Session, holding: Rules, circumstances: Circumstances
+) -> None:
+    verdict = steps.decide(session, Operation("parse", (DELETE,)), holding, circumstances)
+    assert (verdict.held, verdict.refused, verdict.cache) == (None, None, CacheScope.NONE)
+    assert (verdict.decisions[0].result, verdict.decisions[0].approval) == (Result.ALLOW, "at bind")
+    assert steps.decide(session, Operation("bind", (DELETE,)), holding, circumstances).held is not None

@@ -227,7 +227,7 @@ def test_a_column_has_the_version_of_its_relation_and_a_temporary_table_that_of_
         told = cast(
             "list[list[str]]", matter(statements=(replace(UPDATE, accesses=accesses),), facts=facts).public["accesses"]
         )
-        return [access[2] for access in cast("list[list[str]]", told)]
+        return [access[2] for access in told]
 
     assert versions(PRICE) == ["7 table (id, price)"]
     temporary = ObjectRef(ObjectKind.RELATION, ("shop", "db", "pg_temp", "work"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from typing import Final
 import httpx2
 
 from gatebook.config.issuers import is_trustworthy
-from gatebook.identity.jose import KEY_SET_BYTES, JoseFault, parse_json
+from gatebook.identity.jose import KEY_SET_BYTES, JoseFault, Json, parse_json
 from gatebook.model.errors import quoted
 
 DOCUMENT_BYTES: Final = KEY_SET_BYTES
@@ -40,37 +41,73 @@ class KeyPlace:
 
 async def fetch_keys(place: KeyPlace) -> bytes:
     """Return an issuer's set of keys as it is. FetchFault if it cannot be had."""
-    try:
-        context = ssl.create_default_context(cafile=place.tls_roots)
-    except (OSError, ssl.SSLError) as fault:
-        raise FetchFault(f"the roots of {quoted(place.issuer)} cannot be read: {_line(fault)}") from fault
+    context = _context(place)
     url = place.keys_url
     if not url:
         url = keys_url(await _fetch(place.issuer.removesuffix("/") + WELL_KNOWN, context), place)
     return await _fetch(url, context)
 
 
+async def fetch_discovery(place: KeyPlace) -> Mapping[str, Json]:
+    """Return an issuer's discovery document. FetchFault if it cannot be had, or is another's."""
+    return _discovery(await _fetch(place.issuer.removesuffix("/") + WELL_KNOWN, _context(place)), place)
+
+
+async def post_form(url: str, form: Mapping[str, str], place: KeyPlace, authorization: str = "") -> Mapping[str, Json]:
+    """Post a form to an issuer and return the JSON object that it answers. FetchFault if it does not."""
+    headers = {"accept": "application/json", "accept-encoding": "identity"}
+    if authorization:
+        headers["authorization"] = authorization
+    content = await _exchange("POST", url, headers, _context(place), form)
+    try:
+        return parse_json(content)
+    except JoseFault as fault:
+        raise FetchFault(f"what {quoted(url)} answers is {fault}") from fault
+
+
 def keys_url(document: bytes, place: KeyPlace) -> str:
     """Return where a discovery document says that the keys are. FetchFault if it is another's or points outside TLS."""
+    return endpoint(_discovery(document, place), "jwks_uri", place)
+
+
+def endpoint(document: Mapping[str, Json], name: str, place: KeyPlace) -> str:
+    """Return an address in a discovery document. FetchFault if there is none of that name behind TLS."""
+    url = document.get(name)
+    if not isinstance(url, str) or not is_trustworthy(url.partition("?")[0], insecure_loopback=place.insecure_loopback):
+        raise FetchFault(f"the discovery document of {quoted(place.issuer)} has no `{name}` behind TLS")
+    return url
+
+
+def _discovery(document: bytes, place: KeyPlace) -> Mapping[str, Json]:
     try:
         found = parse_json(document)
     except JoseFault as fault:
         raise FetchFault(f"the discovery document of {quoted(place.issuer)} is {fault}") from fault
     if found.get("issuer") != place.issuer:
         raise FetchFault(f"the discovery document names another issuer than {quoted(place.issuer)}")
-    url = found.get("jwks_uri")
-    if not isinstance(url, str) or not is_trustworthy(url.partition("?")[0], insecure_loopback=place.insecure_loopback):
-        raise FetchFault(f"the discovery document of {quoted(place.issuer)} has no `jwks_uri` behind TLS")
-    return url
+    return found
+
+
+def _context(place: KeyPlace) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=place.tls_roots)
+    except (OSError, ssl.SSLError) as fault:
+        raise FetchFault(f"the roots of {quoted(place.issuer)} cannot be read: {_line(fault)}") from fault
 
 
 async def _fetch(url: str, context: ssl.SSLContext) -> bytes:
+    return await _exchange("GET", url, {"accept": "application/json", "accept-encoding": "identity"}, context)
+
+
+async def _exchange(
+    method: str, url: str, headers: Mapping[str, str], context: ssl.SSLContext, form: Mapping[str, str] | None = None
+) -> bytes:
     try:
         async with (
             asyncio.timeout(FETCH_S),
             # No proxy or credential from the environment: where keys come from is in the configuration only.
             httpx2.AsyncClient(verify=context, follow_redirects=False, trust_env=False, timeout=FETCH_S) as client,
-            client.stream("GET", url, headers={"accept": "application/json", "accept-encoding": "identity"}) as answer,
+            client.stream(method, url, headers=headers, data=form) as answer,
         ):
             if answer.status_code != httpx2.codes.OK:
                 raise FetchFault(f"{quoted(url)} answers with status {answer.status_code}")

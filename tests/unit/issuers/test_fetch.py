@@ -14,8 +14,8 @@ from support.issuers import LocalIssuer, local_issuer
 from support.tokens import SigningKey, jwks
 from throwaway_certificate import Certificates, write_certificates
 
-from gatebook.serve import fetch
-from gatebook.serve.fetch import FetchFault, KeyPlace, fetch_keys, keys_url
+from gatebook.issuers import fetch
+from gatebook.issuers.fetch import FetchFault, KeyPlace, fetch_keys, keys_url
 
 KEY = SigningKey.make()
 DISCOVERY = "/.well-known/openid-configuration"

@@ -22,8 +22,8 @@ from gatebook.evidence.builders import Stamp
 from gatebook.identity.issuer import Issuer
 from gatebook.identity.jose import JoseFault, PublicKey, parse_keys
 from gatebook.identity.token import Hint
+from gatebook.issuers.fetch import FetchFault, KeyPlace
 from gatebook.model.principal import PrincipalKind
-from gatebook.serve.fetch import FetchFault, KeyPlace
 
 LOOK_AGAIN_S: Final = 15.0  # between readings that somebody outside can cause
 RETRY_S: Final = 15.0  # between readings while the issuer cannot be reached

@@ -14,9 +14,9 @@ from support.tokens import ISSUER, SigningKey, jwks
 from gatebook.config import IssuerSettings
 from gatebook.evidence.builders import Stamp
 from gatebook.identity.token import Hint
-from gatebook.serve import keys
-from gatebook.serve.fetch import FetchFault, KeyPlace
-from gatebook.serve.keys import KeysMissed, KeysRead, TokenKeys, describe
+from gatebook.issuers import keys
+from gatebook.issuers.fetch import FetchFault, KeyPlace
+from gatebook.issuers.keys import KeysMissed, KeysRead, TokenKeys, describe
 
 OLD, NEW = SigningKey.make("old"), SigningKey.make("new")
 START = datetime(2026, 11, 24, 12, 0, 0, 500_000, tzinfo=UTC)
