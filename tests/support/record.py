@@ -51,17 +51,17 @@ def who(name: str) -> dict[str, str]:
     return {"iss": "gatebook:gate", "sub": name}
 
 
-def entry(event: str, seconds: float, writer: str = "cli", **members: object) -> Leaf:
+def entry(event: str, seconds: float, writer: str = "cli", **members: Any) -> Leaf:  # noqa: ANN401  JSON
     """A leaf, which has the form of its kind."""
     leaf = json.loads(json.dumps({"event": event, "time": moment(seconds), "v": 1, "writer": writer} | members))
     check_leaf(leaf, writer)
     return dict(leaf)
 
 
-def person(name: str, *groups: str, seconds: float = 0, **members: object) -> list[Leaf]:
+def person(name: str, *groups: str, seconds: float = 0, **members: Any) -> list[Leaf]:  # noqa: ANN401  JSON
     """The entries by which somebody is there, with a key."""
     key = KEYS[name].passkey
-    added = {"groups": list(groups)} if groups else {}
+    added: dict[str, Any] = {"groups": list(groups)} if groups else {}
     return [
         entry("person.added", seconds, person=who(name), admin=False, by="root", **added, **members),  # type: ignore[arg-type]  # members by name
         entry("person.key.added", seconds, person=who(name), key=key.text, fingerprint=key.fingerprint, by="root"),
@@ -73,7 +73,7 @@ def people() -> list[Leaf]:
     return [*person("ana", "dba"), *person("bo", "dba"), *person("cy"), *person("robin", "dba")]
 
 
-def requested(binding: dict[str, Any] = BINDING, seconds: float = 10, **members: object) -> Leaf:
+def requested(binding: dict[str, Any] = BINDING, seconds: float = 10, **members: Any) -> Leaf:  # noqa: ANN401  JSON
     words = {"request": REQUEST, "digest": digest_of(binding), "binding": binding, "shown": SHOWN, "use_s": 60}
     words |= {"expires": moment(300), "policy_hash": "sha256:" + "8" * 64}
     return entry("approval.requested", seconds, "gate", **(words | members))
@@ -88,7 +88,7 @@ def voted(
     signer: str = "",
     binding: dict[str, Any] = BINDING,
     gate: str = "gate",
-    **members: object,
+    **members: Any,  # noqa: ANN401  JSON
 ) -> Leaf:
     """A vote, signed by the person's passkey or another's."""
     ballot = Ballot(
@@ -111,7 +111,10 @@ def granted(seconds: float, until: float) -> Leaf:
 
 
 def used(
-    seconds: float = 30, operation: str = f"{SESSION}.3", binding: dict[str, Any] = BINDING, **members: object
+    seconds: float = 30,
+    operation: str = f"{SESSION}.3",
+    binding: dict[str, Any] = BINDING,
+    **members: Any,  # noqa: ANN401  JSON
 ) -> Leaf:
     words = {"request": REQUEST, "operation": operation, "digest": digest_of(binding), "uses": 1}
     words |= {"policy_hash": "sha256:" + "8" * 64, "voters": [who("ana"), who("bo")]}
@@ -122,8 +125,8 @@ def ended(seconds: float, result: str = "withdrawn", writer: str = "cli") -> Lea
     return entry("approval.ended", seconds, writer, request=REQUEST, result=result)
 
 
-def operation(event: str = "operation.intent", seconds: float = 31, number: int = 3, **members: object) -> Leaf:
-    words: dict[str, object] = {
+def operation(event: str = "operation.intent", seconds: float = 31, number: int = 3, **members: Any) -> Leaf:  # noqa: ANN401  JSON
+    words: dict[str, Any] = {
         "session": SESSION,
         "seq": number,
         "identity": IDENTITY | {"credential": "k1"},

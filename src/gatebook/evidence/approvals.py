@@ -32,7 +32,7 @@ from gatebook.evidence.faults import EvidenceFault
 from gatebook.model.approval import Choice, Kind
 from gatebook.model.principal import Subject
 
-MARKS: Final = (b'"approval', b'"event":"session.start"', b'"event":"person.', b'"event":"key.created"')
+MARKS: Final = (b'"approval', b'"grant":"', b'"event":"person.', b'"event":"key.created"')
 """What the bytes of a leaf hold that is looked at here."""
 AT_BIND: Final = "at bind"  # SPEC: entry.md, `decision`: of a statement that is parsed and does not run yet
 _ENTRIES: Final = frozenset(
@@ -42,6 +42,7 @@ _MOST: Final = 1 << 53
 _INTENT: Final = "operation.intent"
 _SESSION: Final = "session.start"
 _OPERATIONS: Final = frozenset({"operation.held", _INTENT, "operation.refused"})
+_LOOKED_AT: Final = PEOPLE | _ENTRIES | _OPERATIONS | {_SESSION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,9 @@ class Approvals:
 
         The leaves of one writer must come in their order; those that say nothing of approvals may be left out.
         """
-        event = str(leaf["event"])
+        event = leaf["event"]
+        if event not in _LOOKED_AT:  # first: most are not
+            return
         if event == _SESSION:
             identity = leaf.get("identity")
             if isinstance(identity, Mapping) and "grant" in identity:
@@ -93,8 +96,8 @@ class Approvals:
                 self._run(leaf, str(decision["approval"]), private)
         elif event in PEOPLE:
             self._people.add(self._moment(leaf), leaf)
-        elif event in _ENTRIES:
-            self._take(event, leaf)
+        else:
+            self._take(str(event), leaf)
 
     def finish(self, until: datetime | None = None) -> Iterator[Finding]:
         """Yield what is wrong. Requests with an entry from `until` on are passed over: not all may be there."""

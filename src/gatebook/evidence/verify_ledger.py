@@ -89,7 +89,8 @@ class LedgerCheck:
         if self._frontier.size != index * TILE_WIDTH:
             return  # an entry before is not there: nothing behind it can be said
         try:
-            entries = decode_bundle(self._stored.read_bundle(index, width), width)
+            data = self._stored.read_bundle(index, width)
+            entries = decode_bundle(data, width)
             hashes = self._stored.read(0, index, width)
         except EvidenceFault as fault:
             self._report.fault(entries_path(index, width), fault)
@@ -99,13 +100,15 @@ class LedgerCheck:
             place = next(at for at, one in enumerate(found) if one != hashes[HASH_BYTES * at : HASH_BYTES * (at + 1)])
             words = "an entry is not what its hash says"
             self._find("ledger_entry", f"ledger/{index * TILE_WIDTH + place}", words)
+        # Once for all entries: most bundles have none.
+        marks = [mark for mark in APPROVAL_MARKS if mark in data] if self._approvals is not None else []
         for at, (entry, one) in enumerate(zip(entries, found, strict=True)):
             writer = entry.rpartition(_WRITER)[2]
             if not writer.endswith(b'"}') or len(writer) > MAX_WRITER_BYTES:
                 self._find("ledger_entry", f"ledger/{index * TILE_WIDTH + at}", "names no writer")
                 continue
-            if self._approvals is not None and any(mark in entry for mark in APPROVAL_MARKS):
-                self._add_approval(self._approvals, index * TILE_WIDTH + at, entry)
+            if marks and any(mark in entry for mark in marks):
+                self._add_approval(index * TILE_WIDTH + at, entry)
             if REMOVAL_MARK in entry:
                 self.removals.append(entry)
             self.chains.setdefault(writer[:-2].decode("utf-8", "replace"), Chain()).add(one)
@@ -116,14 +119,15 @@ class LedgerCheck:
                 self._compare(tile)
         self._report.checked["tiles"] += 1
 
-    def _add_approval(self, approvals: Approvals, index: int, entry: bytes) -> None:
+    def _add_approval(self, index: int, entry: bytes) -> None:
+        assert self._approvals is not None
         try:
             leaf = decode_leaf(entry)
             check_leaf(leaf, str(leaf.get("writer")))
         except EvidenceFault as fault:
             self._report.fault(f"ledger/{index}", fault)
             return
-        approvals.add(leaf)
+        self._approvals.add(leaf)
 
     def _compare(self, tile: Tile) -> None:
         subject = tile_path(tile.level, tile.index, tile.width)

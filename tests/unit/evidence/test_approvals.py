@@ -47,9 +47,9 @@ ROLE: dict[str, Any] = {
 }
 
 
-def session(name: str = SESSION, seconds: float = 31, seq: int = 0, **members: object) -> Leaf:
+def session(name: str = SESSION, seconds: float = 31, seq: int = 0, **members: Any) -> Leaf:  # noqa: ANN401  JSON
     """A session under the role."""
-    words: dict[str, object] = {
+    words: dict[str, Any] = {
         "session": name,
         "seq": seq,
         "identity": IDENTITY | {"role": "fix", "credential": "k1", "grant": REQUEST},
@@ -265,9 +265,9 @@ def test_what_is_disclosed_is_held_beside_the_binding() -> None:
     assert fold(leaves, PRIVATE | {"params": [{"text": "8"}]}) == [("approval_parameters", OPERATION)] * 2
 
 
-def _role(binding: dict[str, Any] = ROLE, **members: object) -> list[Leaf]:
+def _role(binding: dict[str, Any] = ROLE, **members: Any) -> list[Leaf]:  # noqa: ANN401  JSON
     vote = voted("ana", 20, binding=binding)
-    start = [*people(), requested(binding, **members), vote, granted(20, 80)]  # type: ignore[arg-type]  # members by name
+    start = [*people(), requested(binding, **members), vote, granted(20, 80)]
     return [*start, used(operation=SESSION, binding=binding, voters=[who("ana")])]
 
 
@@ -315,8 +315,8 @@ def test_an_object_of_an_operation_is_cut_as_its_entry_has_it() -> None:
 
 
 def test_what_names_no_approval_is_passed_over() -> None:
-    bare = {"decision": {"result": "allow", "policies": []}}
-    assert fold([operation(**bare), session(identity=IDENTITY)]) == []  # type: ignore[arg-type]  # members by name
+    bare = {"result": "allow", "policies": []}
+    assert fold([operation(decision=bare), session(identity=IDENTITY)]) == []
 
 
 def test_a_refused_operation_may_differ_from_what_was_asked() -> None:
