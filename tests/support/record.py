@@ -63,7 +63,7 @@ def person(name: str, *groups: str, seconds: float = 0, **members: Any) -> list[
     key = KEYS[name].passkey
     added: dict[str, Any] = {"groups": list(groups)} if groups else {}
     return [
-        entry("person.added", seconds, person=who(name), admin=False, by="root", **added, **members),  # type: ignore[arg-type]  # members by name
+        entry("person.added", seconds, person=who(name), admin=False, by="root", **added, **members),
         entry("person.key.added", seconds, person=who(name), key=key.text, fingerprint=key.fingerprint, by="root"),
     ]
 
@@ -103,7 +103,7 @@ def voted(
     key = KEYS[signer or name]
     signature = base64.b64encode(key.sign(ballot.message())).decode()
     words = {"vote": ballot.to_value(), "method": "webauthn", "key": key.passkey.fingerprint, "signature": signature}
-    return entry("approval.voted", seconds, request=REQUEST, channel="console", **(words | members))  # type: ignore[arg-type]  # members by name
+    return entry("approval.voted", seconds, request=REQUEST, channel="console", **(words | members))
 
 
 def granted(seconds: float, until: float) -> Leaf:

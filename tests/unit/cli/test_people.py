@@ -11,7 +11,7 @@ ISSUER = """
 name = "idp"
 url = "https://idp.example"
 kind = "person"
-audiences = ["gate"]
+audience = ["gate"]
 """
 WHO = "https://idp.example|00u1"
 
