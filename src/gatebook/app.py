@@ -30,8 +30,9 @@ from gatebook.model.ids import KeyId
 from gatebook.model.principal import Principal
 from gatebook.model.target import Target
 from gatebook.native.carrier import Carrier
+from gatebook.notify.outbox import Standing, read_standings
 from gatebook.process.logs import configure_logs
-from gatebook.serve import export_run
+from gatebook.serve import export_run, notify_run
 from gatebook.serve import witness as witness_port
 from gatebook.serve.approvals import Approvals
 from gatebook.serve.bearer import bearer_words
@@ -43,6 +44,7 @@ from gatebook.serve.indexer import IndexerProcess
 from gatebook.serve.inquiry import explain, test_policies, test_target
 from gatebook.serve.metrics import serve_metrics
 from gatebook.serve.notary import NotaryProcess
+from gatebook.serve.notifications import NotifyProcess, has_work
 from gatebook.serve.plan import make_plan
 from gatebook.serve.reload import Reloader, remove_pid, write_loaded, write_pid
 from gatebook.serve.rules import Regime, read_regime
@@ -51,6 +53,7 @@ from gatebook.store.base import Store
 from gatebook.store.sqlite import open_store
 from gatebook.vault.journal import JournalUnwritable, JournalWriter
 from gatebook.vault.keystore import KeyStore, open_ring
+from gatebook.vault.outgoing import ExportStanding
 from gatebook.vault.recordings import Recordings
 from gatebook.vault.recovery import finish_lost
 from gatebook.vault.witness import Witness
@@ -63,9 +66,11 @@ __all__ = [
     "explain",
     "run",
     "run_export",
+    "run_notify",
     "run_witness",
     "send_export",
     "serve",
+    "test_notify",
     "test_policies",
     "test_target",
     "try_database",
@@ -108,6 +113,17 @@ def send_export(config: Path, name: str) -> int:
     """Send what is sealed now; how many entries. EvidenceFault where it must not, OperatorFault where some wait."""
     configure_logs()
     return export_run.send_export(load_settings(config), name)
+
+
+def run_notify(config: Path, *, until_input_ends: bool) -> None:
+    """Tell people what waits for them until it is told to stop. OperatorFault."""
+    configure_logs()
+    notify_run.run_notify(load_settings(config), until_input_ends=until_input_ends)
+
+
+def test_notify(config: Path, name: str) -> None:
+    """Send a receiver a test message. OperatorFault where it does not take it."""
+    notify_run.test_receiver(load_settings(config), name)
 
 
 @contextmanager
@@ -192,9 +208,8 @@ async def _run(parts: Parts, opened: Callable[[int], None], beside: Callable[[],
         helpers.append(loop.create_task(guard.run()))
     children = _children(settings, report)
     helpers += [loop.create_task(child.run()) for child in children]
-    standings = partial(export_run.read_standings, settings) if settings.exports else None
     counters = partial(_counters, carrier, guard)
-    with serve_metrics(counters, settings.gate.metrics_host, settings.gate.metrics_port, standings):
+    with serve_metrics(counters, settings.gate.metrics_host, settings.gate.metrics_port, *_standings(settings)):
         opened(port)
         if beside is not None:
             helpers.append(loop.create_task(_beside(beside)))
@@ -228,7 +243,7 @@ def _listen(carrier: Carrier, in_force: Regime) -> tuple[int, int]:
     )
 
 
-Child = NotaryProcess | IndexerProcess | ExportProcess
+Child = NotaryProcess | IndexerProcess | ExportProcess | NotifyProcess
 
 
 def _children(settings: Settings, report: Callable[[str, str], None]) -> list[Child]:
@@ -237,9 +252,22 @@ def _children(settings: Settings, report: Callable[[str, str], None]) -> list[Ch
     if settings.ledger.notary == "serve":
         children.append(NotaryProcess(settings.path, report))
     children += [ExportProcess(settings.path, export.name, report) for export in settings.exports]
+    if has_work(settings):
+        children.append(NotifyProcess(settings.path, report))
     if settings.index.follow == "serve":
         children.append(IndexerProcess(settings.path))
     return children
+
+
+def _standings(
+    settings: Settings,
+) -> tuple[Callable[[], list[ExportStanding]] | None, Callable[[], list[Standing]] | None]:
+    """How exports, and receivers of notifications, are asked how they stand; None where there are none."""
+    receivers = [one.name for one in settings.notify.receivers]
+    return (
+        partial(export_run.read_standings, settings) if settings.exports else None,
+        partial(read_standings, settings.outbox_path, receivers) if receivers else None,
+    )
 
 
 def _counters(carrier: Carrier, guard: WitnessGuard | None) -> dict[str, int]:

@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "protocols": {"model", "native.pure", "session"},
     "native": {"_native"},
     "vault": {"model", "evidence", "native.pure", "native.carrier"},
+    "notify": {"model", "evidence", "store", "config", "vault.journal", "views.approvals"},
     "store": {"model", "evidence"},
     "export": {"model", "evidence"},
     "process": set[str](),
@@ -28,6 +29,7 @@ MAY_IMPORT = {
     "serve": {
         *{"model", "native.pure", "native.carrier", "identity", "policy", "approval", "masking", "evidence"},
         *{"session", "protocols", "vault", "store", "export", "config", "issuers", "process"},
+        *{"notify"},
     },
     "control": {
         *{"model", "identity", "policy", "approval", "masking", "evidence", "session", "store", "vault", "config"},
@@ -37,11 +39,12 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": {
         *{"model", "identity", "policy", "approval", "evidence", "session", "store", "vault", "export", "config"},
-        *{"views"},
+        *{"views", "notify"},
     },
     "app": {
         *{"model", "native.pure", "native.carrier", "identity", "policy", "approval", "masking", "evidence"},
         *{"session", "protocols", "vault", "store", "export", "serve", "config", "trial", "issuers", "process"},
+        *{"notify"},
     },
     "trial": {"model", "identity", "evidence", "vault", "store", "serve", "config"},
 }

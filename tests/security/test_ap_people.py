@@ -177,7 +177,7 @@ def test_ap_07_a_running_gate_does_not_take_up_policies_that_ask_nobody_who_is_t
 
 
 def test_ap_07_a_gate_does_not_start_with_policies_that_ask_nobody_who_is_there(server: Postgres, folder: Path) -> None:
-    people = {"ana": ("dba",), "bo": ("ops",)}
+    people: dict[str, tuple[str, ...]] = {"ana": ("dba",), "bo": ("ops",)}
     with pytest.raises(RuntimeError, match=r"held.cedar:\d+: the policy `two` asks for 2 of group `dba`, and 1 there"):
         _start(server, folder, people)
 

@@ -25,6 +25,7 @@ from support.approvers import Approvers, approvers
 from support.bundle import members_of
 from support.forged import Book, Change, Entry, names
 from support.servers import eventually
+from throwaway_gate import gatebook
 from throwaway_postgres import Postgres
 
 from gatebook.evidence.approval import digest_of
@@ -63,7 +64,7 @@ def told(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             words = ["--approval", request, "--purpose", "audit", "--with-contents"]
             gate.run("bundle", "make", "-o", str(folder / f"{request}.zip"), *words)
         key = (gate.data / "ledger" / "ledger.vkey").read_text().strip()
-        assert gate.ask("ledger", "verify")["checked"]["approvals"] == 3  # type: ignore[index,call-overload]  # JSON
+        assert gate.ask("ledger", "verify")["checked"]["approvals"] == 3  # type: ignore[index]  # JSON
         copied = gate.run("ledger", "verify", "--ledger", str(gate.data / "ledger")).stdout
         assert re.search(r"3  approvals\n", copied)
         yield Told(Book(gate), update, delete, bind, folder, key)
@@ -93,7 +94,7 @@ def _bind(desk: Approvers) -> str:
 
 
 def _verify(told: Told, request: str) -> dict[str, Any]:
-    command = [Path(".venv/bin/gatebook"), "verify", told.bundle_of(request), "--key", told.key, "--json"]
+    command = [gatebook(), "verify", str(told.bundle_of(request)), "--key", told.key, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout))
 

@@ -30,6 +30,7 @@ class SiemState:
     kept: list[dict[str, Any]] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
     requests: list[dict[str, str]] = field(default_factory=list)
+    answer_headers: dict[str, str] = field(default_factory=dict)
     let: threading.Event = field(default_factory=threading.Event)
     one: threading.Lock = field(default_factory=threading.Lock)
 
@@ -73,6 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
     def answer_with(self, does: int | str) -> None:
         content = b"x" * (1 << 20) if does == LONG_ANSWER else b""
         self.send_response(does if isinstance(does, int) else 200)
+        for name, value in self.server.told.answer_headers.items():
+            self.send_header(name, value)
         if does == 302:
             self.send_header("location", f"http://127.0.0.1:{self.server.server_port}/elsewhere")
         if does != 204:

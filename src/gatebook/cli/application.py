@@ -45,6 +45,12 @@ class Application(Protocol):
     def send_export(self, config: Path, name: str) -> int:
         """Send what is sealed now; how many entries. EvidenceFault where it must not."""
 
+    def run_notify(self, config: Path, *, until_input_ends: bool) -> None:
+        """Tell people what waits for them until it is told to stop."""
+
+    def test_notify(self, config: Path, name: str) -> None:
+        """Send a receiver a test message."""
+
     def try_database(
         self,
         url: str,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gatebook.cli.application import load_application
 from gatebook.cli.checkup_ledger import check_anchors, check_notary, check_others, check_sealing
+from gatebook.cli.checkup_notify import check_notify, notify_secrets
 from gatebook.cli.common import check_approvers, recordings_of
 from gatebook.cli.verdicts import Check, Verdict
 from gatebook.config import SecretRef, Secrets, Settings, load_settings
@@ -46,6 +47,7 @@ def check_installation(config: Path, *, offline: bool) -> list[Check]:
         check_notary,
         check_sealing,
         check_anchors,
+        check_notify,
         _check_index,
         _check_certificate,
         _check_authorities,
@@ -99,6 +101,7 @@ def _check_permissions(settings: Settings) -> Iterator[Check]:
     evidence = settings.evidence
     secrets = [evidence.recording_key, *evidence.older_recording_keys, settings.gate.tls_key]
     secrets += [vault.token for vault in evidence.vaults]
+    secrets += notify_secrets(settings)
     secrets += [settings.control.tls_key, *(issuer.client_secret for issuer in settings.control.issuers)]
     secrets += [role.password for target in settings.targets for role in target.roles]
     places += [settings.path.parent / one.locator for one in secrets if one is not None and one.scheme == "file"]
@@ -117,6 +120,7 @@ def _check_secrets(settings: Settings) -> Iterator[Check]:
     references: list[SecretRef | None] = [settings.gate.tls_key, settings.control.tls_key]
     references += [issuer.client_secret for issuer in settings.control.issuers]
     references += [vault.token for vault in settings.evidence.vaults]
+    references += notify_secrets(settings)
     for target in settings.targets:
         references += [role.password for role in target.roles]
         references += [target.catalogue.password] if target.catalogue is not None else []

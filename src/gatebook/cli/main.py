@@ -26,6 +26,7 @@ COMMANDS = {
     "notary": ("gatebook.cli.notary", "Seal the journals into the signed ledger."),
     "witness": ("gatebook.cli.witness", "Cosign the checkpoints of other people's ledgers."),
     "export": ("gatebook.cli.exports", "Exports: what is sealed goes to other systems, such as a SIEM."),
+    "notify": ("gatebook.cli.notify", "Notifications: who is told when something waits for people."),
     "reload": (
         "gatebook.cli.reload",
         "Let the running gate read its files anew.",

@@ -12,6 +12,7 @@ from gatebook.config.control import check_control
 from gatebook.config.exports import check_exports
 from gatebook.config.issuers import check_issuers
 from gatebook.config.ledger import check_ledger
+from gatebook.config.notify import NOTIFY_WRITER, check_notify
 from gatebook.config.secrets import ConfigFault
 from gatebook.config.settings import Settings, TargetSettings
 from gatebook.config.values import Place, read_table
@@ -21,7 +22,12 @@ from gatebook.model.target import Address, TlsMode
 
 MAX_CONFIG_BYTES = 4 << 20  # LIMIT: thousands of targets fit
 # Journals of other processes than the gate.
-TAKEN_WRITERS = {"cli": "the command line", "notary": "the notary", "control": "the console"}
+TAKEN_WRITERS = {
+    "cli": "the command line",
+    "notary": "the notary",
+    "control": "the console",
+    NOTIFY_WRITER: "`gatebook notify`",
+}
 
 
 def load_settings(path: Path) -> Settings:
@@ -65,6 +71,7 @@ def parse_settings(content: bytes, path: Path) -> Settings:
     check_authorities(settings, place)
     check_vaults(settings.evidence, place.below("evidence"))
     check_exports(settings, place)
+    check_notify(settings.notify, place.below("notify"))
     check_control(settings.control, place.below("control"))
     return settings
 

@@ -13,6 +13,7 @@ from gatebook.config.approval import ApprovalSettings
 from gatebook.config.control import ControlSettings, SignInSettings
 from gatebook.config.identities import CertificateAuthoritySettings, IssuerSettings
 from gatebook.config.ledger import LedgerSettings, TimestampSettings, WitnessSettings
+from gatebook.config.notify import NotifySettings, SlackSettings, TeamsSettings, WebhookSettings
 from gatebook.config.retention import RetentionClassSettings, RetentionSettings
 from gatebook.config.secrets import SecretRef
 from gatebook.config.settings import (
@@ -47,6 +48,10 @@ _TABLES: tuple[tuple[str, type[Any]], ...] = (
     ("[[ledger.timestamp]]", TimestampSettings),
     ("[[export]]", ExportSettings),
     ("[approval]", ApprovalSettings),
+    ("[notify]", NotifySettings),
+    ("[[notify.webhook]]", WebhookSettings),
+    ("[[notify.slack]]", SlackSettings),
+    ("[[notify.teams]]", TeamsSettings),
     ("[retention]", RetentionSettings),
     ("[[retention.class]]", RetentionClassSettings),
     ("[index]", IndexSettings),

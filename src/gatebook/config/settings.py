@@ -13,6 +13,7 @@ from gatebook.config.control import ControlSettings
 from gatebook.config.declaring import NAME, setting
 from gatebook.config.identities import CertificateAuthoritySettings, IssuerSettings
 from gatebook.config.ledger import LedgerSettings
+from gatebook.config.notify import NotifySettings
 from gatebook.config.retention import RetentionSettings
 from gatebook.config.secrets import SecretRef
 from gatebook.model.target import TlsMode
@@ -322,6 +323,7 @@ class Settings:
     ledger: LedgerSettings = setting(values.table(LedgerSettings), "", default=LedgerSettings())
     exports: tuple[ExportSettings, ...] = setting(values.tables(ExportSettings), "", default=())
     approval: ApprovalSettings = setting(values.table(ApprovalSettings), "", default=ApprovalSettings())
+    notify: NotifySettings = setting(values.table(NotifySettings), "", default=NotifySettings())
     retention: RetentionSettings = setting(values.table(RetentionSettings), "", default=RetentionSettings())
     index: IndexSettings = setting(values.table(IndexSettings), "", default=IndexSettings())
     policy: PolicySettings = setting(values.table(PolicySettings), "")
@@ -387,6 +389,11 @@ class Settings:
     def export_path(self) -> Path:
         """Folder of the cursors of exports."""
         return self.gate.data / "export"
+
+    @property
+    def outbox_path(self) -> Path:
+        """File of the messages that wait to be taken by receivers."""
+        return self.gate.data / "notify" / "outbox.db"
 
     @property
     def ledger_origin(self) -> str:

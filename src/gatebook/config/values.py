@@ -30,6 +30,7 @@ TOML_NAMES = {
     "vaults": "vault",
     "timestamps": "timestamp",
     "exports": "export",
+    "webhooks": "webhook",
 }
 """Fields that are arrays of tables; TOML writes them in the singular."""
 

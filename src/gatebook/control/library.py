@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Final
 
 from gatebook.config import Settings
+from gatebook.control.problems import Problem
 from gatebook.evidence.entry import decode_leaf
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.evidence.journal_format import Record
@@ -20,6 +22,8 @@ from gatebook.vault.reading import BookReader
 from gatebook.views.places import folders_of, recordings_of
 
 KEPT: Final = 100_000  # LIMIT: sessions, the newest; some 500 bytes each
+AT_ONCE: Final = 4  # LIMIT: sessions read at a time; each reads the whole book
+TURN_S: Final = 10
 FRESH_S: Final = 0.5  # a list is at most so old
 _EVENTS: Final = (b'"event":"session.start"', b'"event":"session.end"', b'"event":"session.lost"')
 
@@ -39,6 +43,7 @@ class Library:
         self._settings = settings
         self._clock = clock
         self._lock = threading.Lock()
+        self._turns = threading.BoundedSemaphore(AT_ONCE)
         self._readers: dict[str, tuple[JournalReader, Faults]] = {}
         self._sessions: dict[str, SessionSummary] = {}
         self._read_at = float("-inf")
@@ -64,13 +69,18 @@ class Library:
         return wanted
 
     def read_session(self, session: str) -> SessionStory | None:
-        """Return a session with its operations, without private parts; None if the book does not know it."""
+        """Return a session with its operations; None if the book does not know it. Problem 429 if too many read."""
         recordings = recordings_of(self._settings, need_key=False)
         try:
             recordings.path_of(session)
         except EvidenceFault:
             return None  # no session id: there is none of that name
-        return Book(folders_of(self._settings), recordings).read_session(session, None)
+        if not self._turns.acquire(timeout=TURN_S):
+            raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "busy", "too many are reading", Retry_After=str(TURN_S))
+        try:
+            return Book(folders_of(self._settings), recordings).read_session(session, None)
+        finally:
+            self._turns.release()
 
     def is_live(self, session: SessionSummary) -> bool:
         """Whether a session goes on."""

@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +14,7 @@ from gatebook.evidence import builders
 from gatebook.evidence.builders import Stamp
 from gatebook.evidence.faults import EvidenceFault
 from gatebook.model.errors import OperatorFault, quoted
+from gatebook.serve.ending import stop_when_told
 from gatebook.serve.exporting import Exporter, ExportPlan
 from gatebook.serve.fresh import now
 from gatebook.serve.receivers import Receiver, make_receiver
@@ -59,19 +57,7 @@ def read_standings(settings: Settings) -> list[ExportStanding]:
 
 
 async def _run(exporter: Exporter, receiver: Receiver, *, until_input_ends: bool) -> None:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
-    watched = sys.stdin.fileno() if until_input_ends else -1
-
-    def read() -> None:
-        if not os.read(watched, 4096):
-            loop.remove_reader(watched)
-            stopping.set()
-
-    if until_input_ends:
-        loop.add_reader(watched, read)
+    stopping = stop_when_told(until_input_ends=until_input_ends)
     try:
         await exporter.run(stopping)
     finally:

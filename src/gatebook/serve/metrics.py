@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The counters of a running gate, for Prometheus: how much passes, how often Python is asked, how often it is not.
 
-No label names an agent, a target or a statement: what they did is in the book. Exports are named. The page is served on
-a thread of its own, which reads the carrier's counters and the files of exports when it is asked, and holds nothing.
+No label names an agent, a target or a statement: what they did is in the book. Exports and receivers of
+notifications are named. The page is served on a thread of its own, which reads the carrier's counters and the files of
+exports when it is asked, and holds nothing.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -16,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from gatebook.model.errors import OperatorFault, quoted
+from gatebook.notify.outbox import OutboxFault, Standing
 from gatebook.vault.outgoing import ExportStanding
 
 # (the carrier's counter, whether it only grows, its name here, what it counts)
@@ -87,16 +90,48 @@ class ExportCounters(Collector):
         return (entries, seconds, refused)
 
 
+class NotifyCounters(Collector):
+    """Turns how receivers of notifications stand into metrics; `read` may be called from any thread."""
+
+    def __init__(self, read: Callable[[], Sequence[Standing]], now_s: Callable[[], float] = time.time) -> None:
+        self._read = read
+        self._now_s = now_s
+
+    def collect(self) -> Iterable[Metric]:
+        """Return every metric with its value now; none where the queue cannot be read."""
+        waiting = GaugeMetricFamily(
+            "gatebook_notify_waiting", "Messages that the receiver has not taken.", labels=["receiver"]
+        )
+        seconds = GaugeMetricFamily(
+            "gatebook_notify_waiting_seconds", "Seconds that the oldest of these has waited.", labels=["receiver"]
+        )
+        gone = GaugeMetricFamily(
+            "gatebook_notify_gone", "Whether nothing is sent any more since it answered with 410.", labels=["receiver"]
+        )
+        try:
+            standings = self._read()
+        except OutboxFault:
+            return ()
+        for one in standings:
+            since = one.waiting_since.timestamp() if one.waiting_since else self._now_s()
+            waiting.add_metric([one.name], one.waiting)
+            seconds.add_metric([one.name], max(0.0, self._now_s() - since))
+            gone.add_metric([one.name], one.gone_at is not None)
+        return (waiting, seconds, gone)
+
+
 @contextmanager
 def serve_metrics(
     read: Callable[[], dict[str, int]],
     host: str,
     port: int,
     exports: Callable[[], Sequence[ExportStanding]] | None = None,
+    notify: Callable[[], Sequence[Standing]] | None = None,
 ) -> Iterator[None]:
     """Serve the metrics at `http://host:port/metrics` as long as the context lasts; port 0 serves nothing.
 
-    `exports` tells how exports stand, None where there are none. OperatorFault if the address cannot be had.
+    `exports` and `notify` tell how exports and receivers of notifications stand, None where there are none.
+    OperatorFault if the address cannot be had.
     """
     if port == 0:
         yield
@@ -105,6 +140,8 @@ def serve_metrics(
     registry.register(Counters(read))
     if exports is not None:
         registry.register(ExportCounters(exports))
+    if notify is not None:
+        registry.register(NotifyCounters(notify))
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as fault:

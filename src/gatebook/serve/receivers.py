@@ -9,28 +9,21 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import ssl
 import stat
 from pathlib import Path
 from typing import Final, Protocol
-
-import httpx2
 
 from gatebook.config import ConfigFault, Secrets, Settings
 from gatebook.config.exports import FILE
 from gatebook.config.secrets import SecretRef
 from gatebook.config.settings import ExportSettings
+from gatebook.serve.posting import NotAcknowledged, Poster
 
-REQUEST_S: Final = 30.0  # LIMIT: for a batch as a whole, from the connection to the end of the answer
-CONNECT_S: Final = 5.0
-MAX_ANSWER_BYTES: Final = 64 << 10  # LIMIT: what is in it is not used
+__all__ = ["FileReceiver", "HttpReceiver", "NotAcknowledged", "Receiver", "TooLarge", "make_receiver"]
+
 TOO_LARGE: Final = 413
 FILE_MODE: Final = 0o600
 _TOKEN: Final = re.compile(r"[!-~]{1,8192}")
-
-
-class NotAcknowledged(Exception):
-    """A batch was not acknowledged; the message is one line that an operator understands."""
 
 
 class TooLarge(NotAcknowledged):
@@ -65,39 +58,23 @@ class HttpReceiver:
     def __init__(self, url: str, token: SecretRef | None, tls_roots: Path | None, secrets: Secrets) -> None:
         self._url = url
         self._token = token
-        self._tls_roots = tls_roots
         self._secrets = secrets
-        self._client: httpx2.AsyncClient | None = None
+        self._poster = Poster(tls_roots)
 
     async def send(self, lines: list[bytes]) -> None:
         """See `Receiver`."""
-        headers = {"content-type": "application/x-ndjson", "accept-encoding": "identity"}
+        headers = {"content-type": "application/x-ndjson"}
         if self._token is not None:
             headers["authorization"] = f"Bearer {self._read_token(self._token)}"
-        client = self._client = self._client or self._open()
-        try:
-            async with (
-                asyncio.timeout(REQUEST_S),
-                client.stream("POST", self._url, content=b"".join(lines), headers=headers) as answer,
-            ):
-                size = 0
-                async for piece in answer.aiter_raw():
-                    size += len(piece)
-                    if size > MAX_ANSWER_BYTES:
-                        raise NotAcknowledged(f"the receiver answers with more than {MAX_ANSWER_BYTES} bytes")
-        except TimeoutError as fault:
-            raise NotAcknowledged(f"the receiver takes longer than {REQUEST_S:.0f} s") from fault
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as fault:
-            raise NotAcknowledged(f"the receiver cannot be reached: {_line(fault)}") from fault
-        if answer.status_code == TOO_LARGE:
+        answer = await self._poster.post(self._url, headers, b"".join(lines))
+        if answer.status == TOO_LARGE:
             raise TooLarge(f"the receiver answers with status {TOO_LARGE}: the batch is too large")
         if not answer.is_success:
-            raise NotAcknowledged(f"the receiver answers with status {answer.status_code}")
+            raise NotAcknowledged(f"the receiver answers with status {answer.status}")
 
     async def close(self) -> None:
         """See `Receiver`."""
-        if self._client is not None:
-            await self._client.aclose()
+        await self._poster.close()
 
     def _read_token(self, reference: SecretRef) -> str:
         try:
@@ -107,15 +84,6 @@ class HttpReceiver:
         if _TOKEN.fullmatch(token) is None:
             raise NotAcknowledged("the token is not 1 to 8192 printable ASCII characters without a space")
         return token
-
-    def _open(self) -> httpx2.AsyncClient:
-        try:
-            context = ssl.create_default_context(cafile=self._tls_roots)
-        except (OSError, ssl.SSLError) as fault:
-            raise NotAcknowledged(f"the roots of the receiver cannot be read: {_line(fault)}") from fault
-        # No proxy or credential from the environment: where evidence goes is in the configuration only.
-        timeout = httpx2.Timeout(REQUEST_S, connect=CONNECT_S)
-        return httpx2.AsyncClient(verify=context, follow_redirects=False, trust_env=False, timeout=timeout)
 
 
 class FileReceiver:
@@ -163,7 +131,3 @@ class FileReceiver:
                 os.fsync(folder)
             finally:
                 os.close(folder)
-
-
-def _line(fault: BaseException) -> str:
-    return " ".join((str(fault) or type(fault).__name__).split())[:200]

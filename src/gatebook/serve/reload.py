@@ -87,6 +87,8 @@ def check_fixed(old: Settings, new: Settings) -> None:
     ]
     if old.exports != new.exports:
         changed.append("`export`")
+    if old.notify != new.notify:
+        changed.append("`notify`")
     if old.oauth_issuer is not None and new.oauth_issuer is not None and old.oauth_issuer.url != new.oauth_issuer.url:
         changed.append("the issuer that clients are told")
     if (old.gate.tls_certificate is None) != (new.gate.tls_certificate is None):

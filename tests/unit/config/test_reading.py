@@ -91,8 +91,8 @@ def test_hashes_the_content_as_it_is_on_disk() -> None:
             GATE + "[zzz]\n",
             "gatebook.toml:12: `zzz` is not a setting",
             (
-                "known: `gate`, `evidence`, `ledger`, `export`, `approval`, `retention`, `index`, `policy`, `limits`, "
-                "`target`, `issuer`, "
+                "known: `gate`, `evidence`, `ledger`, `export`, `approval`, `notify`, `retention`, `index`, `policy`, "
+                "`limits`, `target`, `issuer`, "
                 "`certificate_authority`, `control`"
             ),
         ),

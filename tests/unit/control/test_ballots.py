@@ -15,6 +15,8 @@ from support.authenticator import PRESENT, SoftPasskey
 from support.control import Desk, give_passkey, request_for
 from support.people import make_key
 
+from gatebook.control import api_approvals, library
+from gatebook.control.problems import Problem
 from gatebook.evidence.approval import Ballot
 from gatebook.evidence.entry import decode_canonical
 from gatebook.evidence.ssh_signature import parse_public_key, unarmored
@@ -231,3 +233,26 @@ def test_consent_is_withdrawn_before_it_is_used(desk: Desk) -> None:
     done = desk.ask("POST", f"/approvals/{request.id}/withdraw", web=web, data={"reason": "on second thoughts"})
     assert done.status_code == 303
     assert state(desk, request) is State.WITHDRAWN
+
+
+def test_a_stream_tells_what_is_open_and_ends_for_who_is_shut_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = request_for(desk)
+    monkeypatch.setattr(api_approvals, "LOOK_S", 0.0)
+
+    async def shut_out(_seconds: float) -> None:
+        desk.store.disable_person(desk.subject("ann"), desk.clock.now)
+
+    monkeypatch.setattr("gatebook.control.api_approvals.asyncio.sleep", shut_out)
+    told = desk.ask("GET", "/api/v1/approvals/events", web=desk.sign_in("ann")).text
+    assert told.startswith(": open\n\nid: ")
+    assert told.count("event: request") == 1
+    assert request.id in told
+
+
+def test_a_book_that_too_many_read_is_not_read_by_more(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "TURN_S", 0)
+    monkeypatch.setattr(library, "AT_ONCE", 0)
+    busy = library.Library(desk.gate.settings)
+    with pytest.raises(Problem) as refused:
+        busy.read_session("s_1")
+    assert refused.value.status == 429

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.evidence import SESSION, end, held, intent, leaf, outcome, refused, session_leaf
+from support.record import KEYS, ended, requested, voted, whole
 
 from gatebook.evidence import bundle_page
 from gatebook.evidence.bundle import Manifest
@@ -16,6 +17,7 @@ from gatebook.evidence.bundle_page import render_page
 from gatebook.evidence.bundle_selection import Selection
 from gatebook.evidence.bundle_story import tell
 from gatebook.evidence.entry import Leaf, decode_leaf
+from gatebook.model.approval import Choice
 
 NASTY = "\x1b[31m<script>alert(1)</script>\n\u202e\"'&"
 COUNTS = {"entries": 3, "operations": 1, "private": 0, "recordings": 1, "sessions": 1}
@@ -146,3 +148,46 @@ def test_without_anything_it_is_a_page_all_the_same() -> None:
     told = render_page(MANIFEST, tell([], lambda *_: {})).decode()
     assert told.endswith("</body>\n</html>\n")
     assert "0 sessions, 0 operations" in told
+
+
+def approved(**members: Leaf) -> str:
+    """The page of an approved operation, with some entries others."""
+    start = decode_leaf(session_leaf("session.start", 0, "s_1", parameters={}, identity={"grant": "apr_2"}))
+    leaves = [start, *(members.get(name, one) for name, one in whole().items())]
+    return render_page(MANIFEST, tell(enumerate(leaves), lambda *_: {})).decode()
+
+
+def test_tells_who_asked_who_approved_how_and_until_when() -> None:
+    page = approved()
+    assert "<dd>, by approval apr_2</dd>" in page
+    assert "<br>approval apr_1: approved by ana, bo</td>" in page
+    assert "1 requests, 1 shown" in page
+    row = page.partition("<h2>Approvals</h2>")[2].partition("</table>")[0].rpartition("<tr>")[2]
+    key = KEYS["ana"].passkey.fingerprint
+    assert row.startswith(
+        "<td>9</td><td>apr_1</td><td>UPDATE</td><td>2026-01-01 12:00:10.000<br>answer by 2026-01-01 12:05:00.000</td>"
+        f"<td>bot, owned by robin</td><td>2 of dba</td><td>ana approved 2026-01-01 12:00:20.000, by passkey {key}<br>bo"
+    )
+    assert row.endswith("<td>2026-01-01 12:01:22.000</td><td>used by s_1.3, 2026-01-01 12:00:30.000</td></tr>\n")
+
+
+def test_tells_what_was_not_granted_or_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle_page, "MAX_VOTES", 1)
+    page = approved(granted=ended(50), used=ended(50), bo=voted("bo", 22, choice=Choice.DENY))
+    assert "<br>and 1 more</td><td>not granted</td><td>withdrawn</td>" in page
+    leaves = [requested()]
+    assert (
+        "<td>none</td><td>not granted</td><td>not used</td>"
+        in render_page(MANIFEST, tell(enumerate(leaves), lambda *_: {})).decode()
+    )
+
+
+def test_nothing_that_a_voter_wrote_acts() -> None:
+    vote = voted("bo", 22)
+    said = vote | {"vote": {**vote["vote"], "reason": NASTY}}  # type: ignore[dict-item]  # an object
+    tags = Tags()
+    tags.feed(approved(bo=said, requested=requested(IDENTITY_OF_NASTY)))
+    assert "script" not in tags.tags
+
+
+IDENTITY_OF_NASTY = {"identity": {"agent": {"sub": NASTY}}, "hold": {"approvers": [[NASTY, 1]]}, "verbs": [NASTY]}

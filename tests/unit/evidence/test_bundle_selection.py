@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.evidence import NOW, end, leaf, moment, session_leaf
+from support.record import whole
 
 from gatebook.evidence.bundle_entries import BundleFault
 from gatebook.evidence.bundle_selection import Selection, Selector
@@ -94,3 +95,39 @@ def test_refuses_another_form(value: object) -> None:
 def test_a_time_that_is_none_is_refused() -> None:
     with pytest.raises(EntryFault):
         taken(Selection(begin=at(0)), [leaf("heartbeat", time="noon")])
+
+
+def approved(selection: Selection) -> list[str]:
+    """What is taken of an approved operation between sessions that have nothing to do with it, by name."""
+    own = [session_leaf("session.start", 0, "s_1", **START, time=moment(9)), end(9, "s_1")]
+    named = {"start": decode_leaf(own[0])} | whole() | {"end": decode_leaf(own[1])}
+    other = enumerate(session("s_3", "one", "work", 200))
+    leaves = named | {f"other {number}": decode_leaf(one) for number, one in other}
+    selector = Selector(selection)
+    for one in leaves.values():
+        selector.learn(one)
+    return [name for name, one in leaves.items() if selector.wants(one)]
+
+
+START: dict[str, Any] = {"identity": {"agent": {"sub": "bot"}}, "recording": {}, "upstream": {}, "parameters": {}}
+OF_SESSION = ["start", "held", "intent", "end"]
+OF_REQUEST = ["requested", "ana", "bo", "granted", "used"]
+OF_PEOPLE = [f"person {number}" for number in (0, 1, 2, 3, 6, 7)]  # not of cy, who has nothing to do with it
+
+
+def test_what_was_approved_goes_along_with_votes_and_keys_of_whatever_time() -> None:
+    for selection in (Selection(sessions=("s_1",)), Selection(agent="bot"), Selection(approval="apr_1")):
+        assert sorted(approved(selection)) == sorted(OF_SESSION + OF_REQUEST + OF_PEOPLE)
+
+
+def test_a_request_of_a_time_is_taken_whole_without_its_session() -> None:
+    taken_then = approved(Selection(begin=at(21), end=at(22.5)))
+    assert sorted(taken_then) == sorted(OF_REQUEST + OF_PEOPLE)
+    before = approved(Selection(begin=at(0), end=at(5)))
+    assert set(before) == {f"person {number}" for number in range(8)}
+
+
+def test_an_approval_that_no_session_names_takes_none() -> None:
+    assert approved(Selection(approval="apr_2")) == []
+    assert approved(Selection(approval="apr_1", agent="one")) == [*OF_PEOPLE, *OF_REQUEST]
+    assert Selection.from_value({"approval": "apr_1"}).to_value() == {"approval": "apr_1"}

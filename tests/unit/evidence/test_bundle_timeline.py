@@ -57,3 +57,11 @@ def test_is_bounded_and_escaped() -> None:
     (odd,) = session()
     odd.summary.id = '<x>\x1b"'
     assert "&lt;x&gt;\\x1b&quot;" in draw_timeline([odd])
+
+
+def test_an_operation_that_people_were_asked_about_has_a_dot() -> None:
+    (one,) = session(operations=1)
+    assert shapes(draw_timeline([one])).count("circle") == 0
+    one.operations[0].approval = "apr_1"
+    assert shapes(draw_timeline([one])).count("circle") == 1
+    assert "dot: people were asked" in draw_timeline([one])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.evidence import NOW, canonical, moment
+from support.passkeys import Authenticator
 from support.people import SshKey, make_key
 
 from gatebook.evidence.bundle_selection import Selection
@@ -229,3 +230,13 @@ def test_a_session_that_is_not_over_is_behind_every_time() -> None:
     open_one = session(30)
     open_one.ended_at = None
     assert covers(Selection(begin=NOW.replace(second=59)), open_one)
+
+
+def test_a_passkey_is_no_key_for_consent_and_no_finding() -> None:
+    passkey = Authenticator().passkey
+    words = {"key": passkey.text, "fingerprint": passkey.fingerprint}
+    custody = Custody()
+    for number, event in enumerate(("person.key.added", "person.key.removed")):
+        plain = entry(event, number, person=ALICE, **words)
+        assert list(custody.add(decode_leaf(plain))) == []
+    assert custody.keys == {}

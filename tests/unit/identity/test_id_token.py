@@ -45,7 +45,8 @@ class Book:
 
 
 def token(header: Mapping[str, object] | None = None, **claims: object) -> bytes:
-    usual = {"aud": "console", "nonce": "n", "groups": ["dba"]}
+    at = int(NOW.timestamp())
+    usual: dict[str, object] = {"aud": "console", "nonce": "n", "groups": ["dba"], "iat": at, "exp": at + 300}
     return KEY.token({"typ": "JWT", **(header or {})}, **(usual | claims))
 
 

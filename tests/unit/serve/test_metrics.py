@@ -6,12 +6,14 @@ from __future__ import annotations
 import socket
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gatebook.model.errors import OperatorFault
-from gatebook.serve.metrics import serve_metrics
+from gatebook.notify.outbox import OutboxFault, Standing
+from gatebook.serve.metrics import NotifyCounters, serve_metrics
 from gatebook.vault.outgoing import ExportStanding
 
 NAMES = (
@@ -63,6 +65,33 @@ def test_exports_tell_how_far_behind_they_are_and_one_that_refuses_does_not() ->
         'gatebook_export_refused{export="siem"} 0.0',
         'gatebook_export_refused{export="file"} 1.0',
     ]
+
+
+def test_receivers_of_notifications_tell_what_waits_and_an_unreadable_queue_tells_nothing() -> None:
+    since = datetime.fromtimestamp(1000, UTC)
+    pager = Standing("pager", 3, since, "status 500", since, None, None, None)
+    ops = Standing("ops", 0, None, "", None, None, None, since)
+    told = {
+        (sample.name, sample.labels["receiver"]): sample.value
+        for family in NotifyCounters(lambda: [pager, ops], lambda: 1007.5).collect()
+        for sample in family.samples
+    }
+    assert told == {
+        ("gatebook_notify_waiting", "pager"): 3.0,
+        ("gatebook_notify_waiting", "ops"): 0.0,
+        ("gatebook_notify_waiting_seconds", "pager"): 7.5,
+        ("gatebook_notify_waiting_seconds", "ops"): 0.0,
+        ("gatebook_notify_gone", "pager"): 0.0,
+        ("gatebook_notify_gone", "ops"): 1.0,
+    }
+
+    def unreadable() -> list[Standing]:
+        raise OutboxFault("cut")
+
+    assert list(NotifyCounters(unreadable).collect()) == []
+    port = free_port()
+    with serve_metrics(lambda: COUNTS, "127.0.0.1", port, notify=lambda: [pager]):
+        assert 'gatebook_notify_waiting{receiver="pager"} 3.0' in page(port)
 
 
 def test_nothing_is_served_at_port_zero_and_nothing_behind_the_end() -> None:

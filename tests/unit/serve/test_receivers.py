@@ -13,7 +13,7 @@ from support.receiver import CUT, CUT_ANSWER, HANG, LONG_ANSWER, Siem, siem
 
 from gatebook.config import Secrets
 from gatebook.config.secrets import SecretRef
-from gatebook.serve import receivers
+from gatebook.serve import posting
 from gatebook.serve.receivers import FileReceiver, HttpReceiver, NotAcknowledged, Receiver, TooLarge
 
 LINES = [b'{"index":0}\n', b'{"index":1}\n']
@@ -78,7 +78,7 @@ def test_a_batch_that_is_too_large_is_told_apart(running: Siem) -> None:
 
 
 def test_a_receiver_that_hangs_is_given_up(running: Siem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receivers, "REQUEST_S", 0.2)
+    monkeypatch.setattr(posting, "REQUEST_S", 0.2)
     running.told.answer = HANG
     assert fault(http(running))
 

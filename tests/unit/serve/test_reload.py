@@ -91,6 +91,7 @@ key = "w+00000000+B{"A" * 43}"
         ("[policy]", "[limits]\ndecision_ms = 10\n\n[policy]", "`limits.decision_ms` changes"),
         ("[policy]", f"{WITNESS}\n[policy]", "`ledger.witness` changes"),
         ("[policy]", '[[export]]\nname = "siem"\nurl = "file:book"\n\n[policy]', "`export` changes"),
+        ("[policy]", "[notify]\nalarm_s = 60\n\n[policy]", "`notify` changes"),
     ],
 )
 def test_what_a_running_gate_cannot_change_is_named(files: Folder, before: str, after: str, named: str) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from support.bundle import NASTY, OTHER, check, found, make_bundle, maker_of, members_of, write_book, write_session
 from support.data_folder import put_recording
-from support.evidence import SESSION, end
+from support.evidence import SESSION, end, session_leaf
 from support.notary import seal, write_entries
+from support.record import whole
 
 from gatebook.evidence.bundle import Manifest
 from gatebook.evidence.bundle_entries import BundleFault, decode_entries
 from gatebook.evidence.bundle_selection import Selection
+from gatebook.evidence.entry import decode_leaf, encode_leaf
 from gatebook.model.errors import OperatorFault
 from gatebook.vault.bundles import opened_bundle
 from gatebook.vault.journal import JournalWriter
@@ -127,6 +129,24 @@ def test_a_session_whose_recording_is_not_sealed_yet_is_told(tmp_path: Path) -> 
     seal(still_open)
     assert maker_of(still_open, ONE).unsettled == [SESSION]
     assert ("recording_unsealed", SESSION) in found(make_bundle(still_open))
+
+
+def test_a_request_of_which_the_ledger_has_not_all_yet_is_told(tmp_path: Path) -> None:
+    start = session_leaf("session.start", 0, "s_1", recording={}, upstream={}, parameters={})
+    leaves = {"start": decode_leaf(start)} | whole()
+    late = leaves.pop("granted")
+    for writer in ("cli", "gate"):
+        with JournalWriter.open(tmp_path / "journal", writer, sync="privileged") as journal:
+            for one in leaves.values():
+                if one["writer"] == writer:
+                    journal.append(encode_leaf(one), durable=False)
+    seal(tmp_path)
+    selection = Selection(approval="apr_1")
+    assert maker_of(tmp_path, selection).unsettled == ["s_1.3"]
+    with JournalWriter.open(tmp_path / "journal", "cli", sync="privileged") as journal:
+        journal.append(encode_leaf(late), durable=False)
+    seal(tmp_path)
+    assert maker_of(tmp_path, selection).unsettled == []
 
 
 def test_a_file_that_is_no_bundle_is_refused(tmp_path: Path) -> None:

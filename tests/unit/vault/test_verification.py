@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,14 @@ from support.evidence import (
     sealed_leaf,
     start,
 )
+from support.ledger import write_ledger
 from support.notary import folders
+from support.record import whole
 
+from gatebook.evidence.entry import Leaf, encode_leaf, format_time
 from gatebook.evidence.verify import Report
 from gatebook.vault.recordings import Recordings
-from gatebook.vault.verification import verify_data
+from gatebook.vault.verification import Trust, verify_copy, verify_data
 
 FIRST, SECOND = chunk(0, [frame(">", b"a")]), chunk(1, [frame("<", b"b")])
 PRIVATE, COMMITMENT = seal_private(1, 1, b'{"text":"select 1"}')
@@ -190,3 +194,45 @@ def test_reports_a_key_file_that_is_not_usable_once(tmp_path: Path) -> None:
     build(tmp_path)
     record_path(tmp_path).with_suffix(".key").write_bytes(b"garbage")
     assert [finding.name for finding in verify(tmp_path).findings] == ["key_unusable"]
+
+
+def approvals_of(root: Path, leaves: list[Leaf]) -> list[str]:
+    """Write journals of these entries, and return what a verification finds of approvals."""
+    for writer in ("cli", "gate"):
+        put_journal(root / "journal", [encode_leaf(leaf) for leaf in leaves if leaf["writer"] == writer], writer=writer)
+    report = verify_data(folders(root), recordings(root / "recordings"))
+    return [finding.name for finding in report.findings if finding.name.startswith("approval")]
+
+
+def test_holds_approvals_of_all_journals_beside_each_other(tmp_path: Path) -> None:
+    assert approvals_of(tmp_path / "whole", list(whole().values())) == []
+    lacking = [leaf for leaf in whole().values() if leaf["event"] != "approval.granted"]
+    assert approvals_of(tmp_path / "lacking", lacking) == ["approval_missing"]
+
+
+def test_passes_over_approvals_that_go_on_while_it_reads(tmp_path: Path) -> None:
+    lacking = [leaf for leaf in whole().values() if leaf["event"] != "approval.granted"]
+    soon = format_time(datetime.now(UTC) + timedelta(hours=1))
+    late = [leaf | {"time": soon} if leaf["event"] == "operation.intent" else leaf for leaf in lacking]
+    assert approvals_of(tmp_path, late) == ["approval_missing"]
+    with locked(tmp_path / "journal" / "gate"):
+        report = verify_data(folders(tmp_path), recordings(tmp_path / "recordings"))
+    assert report.checked["approvals under way"] == 1
+    assert not any(finding.name.startswith("approval") for finding in report.findings)
+
+
+def test_holds_approvals_of_a_copy_of_the_ledger_alone(tmp_path: Path) -> None:
+    for name, out in (("whole", ""), ("lacking", "approval.granted")):
+        leaves = [encode_leaf(leaf) for leaf in whole().values() if leaf["event"] != out]
+        write_ledger(tmp_path / name, [*leaves, leaf("heartbeat", sessions=1, journal=1, clock="unknown")])
+        report = Report()
+        verify_copy(tmp_path / name, report, Trust())
+        assert [finding.name for finding in report.findings] == (["approval_missing"] if out else [])
+        assert report.checked["approvals"] == 1
+
+
+def test_names_an_entry_about_approvals_in_a_copy_that_has_not_its_form(tmp_path: Path) -> None:
+    write_ledger(tmp_path / "copy", [leaf("approval.granted", request="apr_1")])
+    report = Report()
+    verify_copy(tmp_path / "copy", report, Trust())
+    assert [(finding.name, finding.subject) for finding in report.findings] == [("entry_malformed", "ledger/0")]
