@@ -29,6 +29,7 @@ from gatebook.evidence.approval_votes import Cast, check_cast, read_cast
 from gatebook.evidence.completeness import Finding
 from gatebook.evidence.entry import EntryFault, Leaf, parse_time
 from gatebook.evidence.faults import EvidenceFault
+from gatebook.evidence.vote_signature import SESSION
 from gatebook.model.approval import Choice, Kind
 from gatebook.model.principal import Subject
 
@@ -262,6 +263,8 @@ class _Check:
                 yield Finding("approval_time", used.operation, f"used {asked.id} before {who.subject} voted")
                 continue
             why = people.why_not(who, asked.groups, asked.askers(), asked.moment, at)
+            if not why and cast.method != SESSION and not people.find_key(cast.key, who, at):
+                why = "had not that key any more"
             if why:
                 refused.append(Finding("approval_approver", used.operation, f"{who.subject} consented, and then {why}"))
             else:

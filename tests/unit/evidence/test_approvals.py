@@ -11,6 +11,7 @@ from support.evidence import NOW
 from support.record import (
     BINDING,
     IDENTITY,
+    KEYS,
     OBJECT,
     PRIVATE,
     REQUEST,
@@ -331,3 +332,13 @@ def test_a_denial_is_nobodys_consent() -> None:
         ("approval_ended", OPERATION),
         ("approval_quorum", OPERATION),
     }
+
+
+def test_a_vote_whose_key_was_taken_away_before_the_use_does_not_count() -> None:
+    key = KEYS["ana"].passkey
+    words: dict[str, Any] = {"person": who("ana"), "key": key.text, "fingerprint": key.fingerprint, "by": "root"}
+    gone = entry("person.key.removed", 25, **words)
+    found = fold([*without("used", "intent"), gone, used(), operation()])
+    assert found == [("approval_quorum", OPERATION), ("approval_approver", OPERATION)]
+    later = entry("person.key.removed", 40, **words)
+    assert fold([*whole().values(), later]) == []
