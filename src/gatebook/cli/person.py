@@ -105,8 +105,9 @@ def groups_of(name: str, config: Path, *, added: tuple[str, ...], removed: tuple
         if added or removed:
             wanted = {membership.group for membership in person.groups} | set(added)
             with opened_journal(settings) as journal:
-                journal.append(builders.person_groups(stamp(), subject, wanted - set(removed), by=operator()))
-                person = store.set_groups(subject, wanted - set(removed), now())
+                mark = stamp()  # one moment for the book and the store
+                journal.append(builders.person_groups(mark, subject, wanted - set(removed), by=operator()))
+                person = store.set_groups(subject, wanted - set(removed), mark.now)
     if as_json:
         print_json(_object(person))
     else:
