@@ -44,7 +44,6 @@ WITHOUT_TWIN = {
     "gatebook.control.rules": "tests/unit/control/test_pages_rules.py reads and explains with it",
     "gatebook.control.serving": "tests/browser and tests/security/test_control_api.py serve with it",
     "gatebook.control.verifying": "tests/unit/control/test_pages_book.py verifies with it",
-    "gatebook.views.approvals": "tests/unit/control/test_ballots.py and tests/real/test_approval.py show with it",
     "gatebook.native.carrier": "re-exports; the native objects are tested in rust/carrier and by tests/real",
     "gatebook.native.pure": "re-exports; the functions are tested in rust/wire and rust/pgparse and by tests/playbook",
     "gatebook.serve.catalogues": "needs a database: tests/real",
