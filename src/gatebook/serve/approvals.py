@@ -138,10 +138,6 @@ class Approvals:
         """Count a session under the role that its principal has for a time, in the book. NotNow if it has not."""
         await self._do(lambda: self._enter(session))
 
-    def waiting(self) -> int:
-        """Return how many clients wait now."""
-        return len(self._waiters)
-
     async def settle(self, asked: Asked) -> tuple[Verdict, float]:
         """Return what becomes of a held question, and for how many seconds the carrier may hold it: 0 if it is over."""
         answer = await self._answer(asked)
@@ -267,7 +263,11 @@ class Approvals:
         if self.settings.preview:
             plan = await self._previews.of(name, asked.id, asked.session, asked.verdict, matter)
             matter = replace(matter, shown=matter.shown | {"preview": plan})
-        return await self._do(lambda: self._request(replace(asked, matter=matter), name))
+        try:
+            return await self._do(lambda: self._request(replace(asked, matter=matter), name))
+        except NotNow:
+            self._previews.rest(asked.session.principal.subject)
+            raise
 
     def _request(self, asked: Asked, name: str) -> Request:
         session, hold = asked.session, asked.verdict.held

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+import re
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import asyncpg
 
 from gatebook.evidence import approval_entries
 from gatebook.evidence.builders import Stamp
-from gatebook.evidence.entry import Leaf
+from gatebook.evidence.entry import Leaf, Value
 from gatebook.model.decision import Verdict
+from gatebook.model.principal import Subject
 from gatebook.serve.catalogues import connect
 from gatebook.serve.fresh import now
 from gatebook.session.binding import Matter
@@ -28,6 +31,9 @@ from gatebook.session.gate import Session
 AT_ONCE: Final = 4
 WHOLE_S: Final = 3.0
 LINES: Final = 40
+# LIMIT: identities that rest, which bounds memory (a full one is emptied), and for how long.
+RESTING: Final = 1000
+REST_S: Final = 10.0
 _BOUNDS: Final = {
     "default_transaction_read_only": "on",
     "statement_timeout": "1000",
@@ -36,6 +42,7 @@ _BOUNDS: Final = {
     "jit": "off",
 }
 _VERBS: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE"})
+_TABLE: Final = re.compile(r"(?:[1-9][0-9]*|temporary) (?:partitioned )?table \(")
 _FAULTS: Final = (
     OSError,
     asyncpg.PostgresError,
@@ -54,6 +61,13 @@ class Previews:
         self._gate = gate
         self._append = append
         self._running = 0
+        self._resting: dict[Subject, float] = {}
+
+    def rest(self, subject: Subject) -> None:
+        """Give this identity no previews for a while: it has just been refused for asking too much."""
+        if len(self._resting) >= RESTING:
+            self._resting.clear()
+        self._resting[subject] = time.monotonic() + REST_S
 
     async def of(self, request: str, operation: str, session: Session, verdict: Verdict, matter: Matter) -> Leaf:
         """Return what people are shown of the plan of a held statement, or why there is none."""
@@ -64,18 +78,21 @@ class Previews:
         if any(access.action == "execute" for access in statements[0].accesses):
             # Whoever plans computes what says it is immutable, and a read-only transaction does not stop its effects.
             return {"none": "there are no plans of statements that call functions: a plan could run them"}
+        if not all(_is_table(access) for access in _list(matter.public.get("accesses"))):
+            # A view may call what its owner liked, and whoever plans opens it.
+            return {"none": "there are plans of statements on tables only"}
         if matter.shown.get("params") or not isinstance(text, str):
             return {"none": "there are no plans of statements with parameters"}
-        if self._running >= AT_ONCE:
-            return {"none": "too many were asked for at once"}
+        if self._running >= AT_ONCE or time.monotonic() < self._resting.get(session.principal.subject, 0):
+            return {"none": "too many were asked for"}
         self._running += 1
         try:
-            self._append(approval_entries.preview(self._stamp(), request, operation=operation))
+            await self._enter(approval_entries.preview(self._stamp(), request, operation=operation))
             plan = await self._explain(session, text, str(_facts(matter).get("search_path", "")))
-            self._append(approval_entries.previewed(self._stamp(), request, operation=operation, status="done"))
+            await self._enter(approval_entries.previewed(self._stamp(), request, operation=operation, status="done"))
         except _FAULTS as fault:
             words = " ".join(str(fault).split())[:200] or type(fault).__name__
-            self._append(approval_entries.previewed(self._stamp(), request, operation=operation, status="error"))
+            await self._enter(approval_entries.previewed(self._stamp(), request, operation=operation, status="error"))
             return {"none": f"the target did not give it: {words}"}
         finally:
             self._running -= 1
@@ -92,6 +109,10 @@ class Previews:
             finally:
                 connection.terminate()
         return render_plan(json.loads(told))
+
+    async def _enter(self, leaf: bytes) -> None:
+        """Write an entry, which waits for the disk, beside the loop."""
+        await asyncio.to_thread(self._append, leaf)
 
     def _stamp(self) -> Stamp:
         return Stamp(self._gate, now())
@@ -117,6 +138,16 @@ def _lines(node: dict[str, Any], depth: int, lines: list[str]) -> None:
     lines.append(f"{'  ' * depth}{name}{index}{relation}{condition}{rows}"[:400])
     for child in node.get("Plans", ()):
         _lines(child, depth + 1, lines)
+
+
+def _is_table(access: Value) -> bool:
+    """Whether an access of a binding is one to a table, as the catalogue says."""
+    version = access[2] if isinstance(access, Sequence) and len(access) == 3 else ""
+    return isinstance(version, str) and _TABLE.match(version) is not None
+
+
+def _list(value: Value | None) -> Sequence[Value]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
 
 
 def _facts(matter: Matter) -> Leaf:

@@ -7,6 +7,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from unit.serve.test_grants import session
+from unit.session.conftest import BOT
 
 from gatebook.model.decision import Verdict
 from gatebook.model.ids import EvaluationId
@@ -72,4 +74,27 @@ def test_what_has_no_plan_is_not_asked_for_and_leaves_no_entry(
     previews = Previews("gate", leaves.append)
     told = asyncio.run(previews.of("apr_1", "s.1", None, asked, Matter({}, {}, shown)))  # type: ignore[arg-type]  # not reached
     assert words in str(told["none"])
+    assert leaves == []
+
+
+@pytest.mark.parametrize("version", ["7 view (a)", "7 materialized view (a)", "7 foreign table (a)", "", "20500/731"])
+def test_what_is_on_anything_but_tables_has_no_plan(version: str) -> None:
+    leaves: list[bytes] = []
+    accesses = [["select", "Relation:t", "7 table (a)"], ["select", "Relation:v", version]]
+    asked = Matter({"accesses": accesses}, {}, {"text": "SELECT", "params": []})
+    told = asyncio.run(Previews("gate", leaves.append).of("apr_1", "s.1", None, verdict("SELECT"), asked))  # type: ignore[arg-type]  # not reached
+    assert told == {"none": "there are plans of statements on tables only"}
+    assert leaves == []
+
+
+def test_who_asked_too_much_has_no_plan_for_a_while() -> None:
+    leaves: list[bytes] = []
+    previews = Previews("gate", leaves.append)
+    previews.rest(BOT)
+    versions = ("7 table (a)", "7 partitioned table (a)", "temporary table (a)")
+    asked = Matter(
+        {"accesses": [["select", "Relation:t", one] for one in versions]}, {}, {"text": "SELECT", "params": []}
+    )
+    told = asyncio.run(previews.of("apr_1", "s.1", session("apr_1"), verdict("SELECT"), asked))
+    assert told == {"none": "too many were asked for"}
     assert leaves == []
