@@ -93,6 +93,7 @@ ACCESS: Final[dict[str, frozenset[Who]]] = {
     "POST /api/v1/approvals/{request_id}/vote": _APPROVERS,
     "POST /api/v1/approvals/{request_id}/withdraw": _APPROVERS,
     "POST /api/v1/approvals/{request_id}/cancel": _CALLERS,
+    "POST /api/v1/roles": _CALLERS,
 }
 
 

@@ -264,6 +264,17 @@ class VoteWish(BaseModel):
     signature: str = Field(min_length=1, max_length=16_384, description="base64")
 
 
+class RoleWish(BaseModel):
+    """A role for a time."""
+
+    model_config = ConfigDict(extra="forbid")
+    target: str = Field(min_length=1, max_length=100)
+    role: str = Field(min_length=1, max_length=100)
+    minutes: int = Field(ge=1, le=1440)
+    reason: str = Field(min_length=1, max_length=1024)
+    break_glass: bool = Field(default=False, description="take it at once; its approvers review that")
+
+
 class ReasonWish(BaseModel):
     """Why something is done."""
 

@@ -24,6 +24,7 @@ from gatebook.control.access import ACCESS, check_routes
 from gatebook.control.api_approvals import ApprovalApi
 from gatebook.control.api_book import BookApi
 from gatebook.control.api_models import ProblemDetail
+from gatebook.control.api_roles import RoleApi
 from gatebook.control.api_rules import RulesApi
 from gatebook.control.ballots import Ballots, waiting
 from gatebook.control.doorkeeper import Doorkeeper
@@ -116,6 +117,7 @@ def assemble(
         RulesPages(settings, store, explainer, now),
         ApprovalPages(ballots),
         ApprovalApi(ballots, doorkeeper.recognise),
+        RoleApi(settings, store, writer=WRITER, append=journal.append, now=now),
         BookApi(settings, library, looks, verification),
         RulesApi(settings, store, explainer, now),
     )
