@@ -117,6 +117,55 @@ def test_ap_05_a_function_that_was_replaced_is_not_the_one_that_people_saw(desk:
     assert agent.execute("SELECT raise_all()").fetchone() == (2,)
 
 
+SEEN = "UPDATE returns SET price = price + 1 WHERE id IN (SELECT id FROM seen)"
+HOOK = "CREATE OR REPLACE FUNCTION hook() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {} RETURN NEW; END'"
+HOOKED = "CREATE TRIGGER hooked BEFORE UPDATE ON returns FOR EACH ROW EXECUTE FUNCTION hook()"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        HOOKED,
+        "ALTER TABLE returns ALTER COLUMN price TYPE bigint",
+        "ALTER TABLE returns ALTER COLUMN price SET DEFAULT 7",
+        "ALTER TABLE returns ADD CHECK (price < 1000)",
+        "CREATE RULE quiet AS ON UPDATE TO returns DO INSTEAD NOTHING",
+        "ALTER TABLE returns ENABLE ROW LEVEL SECURITY; CREATE POLICY mine ON returns USING (id = 1)",
+        "CREATE OR REPLACE VIEW inner_seen AS SELECT id + 1 AS id FROM two",
+        "CREATE OR REPLACE FUNCTION moved(int) RETURNS int LANGUAGE sql AS 'SELECT $1 + 1'",
+    ],
+    ids=["trigger", "type", "default", "check", "rule", "row policy", "view in a view", "function in a view"],
+)
+def test_ap_05_what_a_table_or_view_does_is_bound_too(desk: Approvers, agent: Agent, change: str) -> None:
+    place = desk.place
+    place.ask(HOOK.format(""))
+    place.ask("CREATE OR REPLACE FUNCTION moved(int) RETURNS int LANGUAGE sql AS 'SELECT $1'")
+    place.ask("CREATE VIEW inner_seen AS SELECT id FROM two")
+    place.ask("CREATE VIEW seen AS SELECT moved(id) AS id FROM inner_seen")
+    try:
+        request = granted(desk, agent, SEEN)
+        place.ask(change)
+        assert asked(agent, SEEN) != request
+        assert total(place, "returns") == 0
+    finally:
+        place.ask("DROP TABLE two, returns CASCADE")
+        place.ask("DROP FUNCTION hook CASCADE")
+
+
+def test_ap_05_a_trigger_that_went_or_does_something_else_is_another(desk: Approvers, agent: Agent) -> None:
+    place = desk.place
+    place.ask(HOOK.format(""))
+    place.ask(HOOKED)
+    request = granted(desk, agent, RAISE)
+    place.ask(HOOK.format("NEW.price := 1000;"))
+    second = asked(agent, RAISE)
+    assert second != request
+    grant(desk, second)
+    place.ask("DROP TRIGGER hooked ON returns")
+    assert asked(agent, RAISE) not in {request, second}
+    assert total(place, "returns") == 0
+
+
 def test_ap_05_names_that_resolve_elsewhere_are_not_what_people_saw(desk: Approvers, agent: Agent) -> None:
     desk.place.ask("CREATE SCHEMA IF NOT EXISTS other; CREATE TABLE IF NOT EXISTS other.returns (id int, price int)")
     request = granted(desk, agent, RAISE)

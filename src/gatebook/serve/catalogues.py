@@ -21,7 +21,7 @@ from gatebook.model.errors import UpstreamFault
 from gatebook.model.secret import Secret
 from gatebook.model.target import Account, Address, Target, TlsMode
 from gatebook.process.tasks import Tasks
-from gatebook.protocols.postgres.catalogue import STARTUP, Catalogue, CatalogueView
+from gatebook.protocols.postgres.catalogue import DEFINITIONS_QUERY, STARTUP, Catalogue, CatalogueView
 
 POLL_S = 1.0
 CONNECT_S = 5.0
@@ -65,6 +65,16 @@ class DatabaseCatalogue:
         """Return the view as of now, after a reading that begins now at the earliest."""
         self.mark_due()
         return await self.current()
+
+    async def definitions(self, relations: Sequence[int]) -> str:
+        """Return a digest of what these relations do beside holding rows, as of now. Raises what asyncpg raises."""
+        oids = "{" + ",".join(str(oid) for oid in relations) + "}"
+        async with self._lock:
+            if self._connection is None or self._connection.is_closed():
+                await self._read()
+            if self._connection is None:
+                raise UpstreamFault("the catalogue cannot be read")
+            return str(await self._connection.fetchval(DEFINITIONS_QUERY, oids, timeout=QUERY_S))
 
     async def read_ahead(self) -> None:
         """Make a reading that is due before it is waited for. A failure is that of the reading."""

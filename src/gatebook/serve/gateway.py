@@ -287,7 +287,8 @@ class Gateway:
             if judged.matter is None:
                 self.carrier.answer(question.ticket, render_verdict(judged.verdict, live.session))
             else:
-                await self._put_to_people(question, live.session, judged.verdict, judged.matter)
+                matter = judged.matter.also(definitions=await live.database.definitions(judged.relations))
+                await self._put_to_people(question, live.session, judged.verdict, matter)
         except Exception:  # noqa: BLE001  # the shell's boundary: silence refuses
             _log.exception("a question could not be answered", session=question.session)
             self.carrier.silence(question.ticket)

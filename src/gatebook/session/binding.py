@@ -7,7 +7,7 @@ SPEC: docs/spec/approval.md, "Binding".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gatebook.evidence.approval import digest_of, salted
@@ -58,6 +58,10 @@ class Matter:
     hidden: Mapping[str, bytes]
     shown: Leaf
     unfit: str = ""
+
+    def also(self, **more: Value) -> Matter:
+        """Return it with more members that are bound."""
+        return replace(self, public=self.public | more)
 
     def lookup(self) -> str:
         """Return what finds a request for the same again; it must not leave the store."""

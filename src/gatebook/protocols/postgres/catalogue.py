@@ -89,6 +89,37 @@ READ_QUERY: Final = f"""SELECT pg_catalog.json_build_object(
    JOIN pg_catalog.pg_type t ON t.oid = k.casttarget JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
    WHERE k.oid >= {FIRST_USER_OID} AND k.castfunc <> 0))"""  # noqa: S608  constants of this file
 
+# What relations do beside holding rows: what views select, what triggers, rules, row policies, defaults and constraints
+# run, and the types of columns; of the relations ($1: their oids as an array) and of all that views among them reach.
+# A row of the catalogue names the transaction that wrote it, so that any change gives another digest.
+DEFINITIONS_QUERY: Final = """WITH RECURSIVE reached (oid) AS (
+  SELECT unnest($1::text::oid[])
+  UNION SELECT d.refobjid FROM reached JOIN pg_catalog.pg_rewrite r ON r.ev_class = reached.oid
+    JOIN pg_catalog.pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+      AND d.refclassid = 'pg_class'::regclass),
+ called (oid) AS (
+  SELECT t.tgfoid FROM reached JOIN pg_catalog.pg_trigger t ON t.tgrelid = reached.oid
+  UNION SELECT d.refobjid FROM reached JOIN pg_catalog.pg_rewrite r ON r.ev_class = reached.oid
+    JOIN pg_catalog.pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+      AND d.refclassid = 'pg_proc'::regclass),
+ parts (part) AS (
+  SELECT concat_ws(':', 'class', c.oid, c.relkind, c.relowner, c.relrowsecurity) FROM reached
+    JOIN pg_catalog.pg_class c USING (oid)
+  UNION ALL SELECT concat_ws(':', 'rule', x.oid, x.xmin) FROM reached
+    JOIN pg_catalog.pg_rewrite x ON x.ev_class = reached.oid
+  UNION ALL SELECT concat_ws(':', 'trigger', x.oid, x.xmin) FROM reached
+    JOIN pg_catalog.pg_trigger x ON x.tgrelid = reached.oid
+  UNION ALL SELECT concat_ws(':', 'policy', x.oid, x.xmin) FROM reached
+    JOIN pg_catalog.pg_policy x ON x.polrelid = reached.oid
+  UNION ALL SELECT concat_ws(':', 'default', x.oid, x.xmin) FROM reached
+    JOIN pg_catalog.pg_attrdef x ON x.adrelid = reached.oid
+  UNION ALL SELECT concat_ws(':', 'constraint', x.oid, x.xmin) FROM reached
+    JOIN pg_catalog.pg_constraint x ON x.conrelid = reached.oid
+  UNION ALL SELECT concat_ws(':', 'column', x.attrelid, x.attnum, x.atttypid, x.atttypmod, x.attname) FROM reached
+    JOIN pg_catalog.pg_attribute x ON x.attrelid = reached.oid AND x.attnum > 0 AND NOT x.attisdropped
+  UNION ALL SELECT concat_ws(':', 'function', x.oid, x.xmin) FROM called JOIN pg_catalog.pg_proc x USING (oid))
+ SELECT encode(sha256(convert_to(coalesce(string_agg(part, ',' ORDER BY part), ''), 'UTF8')), 'hex') FROM parts"""
+
 _KINDS: Final = {
     "r": "table",
     "p": "partitioned table",
@@ -151,11 +182,18 @@ class CatalogueView:
             return relation.kind if relation else "unknown"
         return "unknown"
 
+    def oid_of(self, ref: ObjectRef) -> int:
+        """Return the oid of a relation, or of a column's; 0 for what is not here."""
+        if ref.kind in {ObjectKind.RELATION, ObjectKind.COLUMN} and (schema := self.schemas.get(ref.path[2])):
+            relation = schema.relations.get(ref.path[3])
+            return relation.oid if relation else 0
+        return 0
+
     def version_of(self, ref: ObjectRef) -> str:
         """Return what an object is at this moment, so that another of the same name is told from it; empty if unknown.
 
         Of a relation its oid and columns, of functions their oids and the transactions that wrote them. What a view
-        selects and what a trigger does is not in it.
+        selects and what a trigger does is told by DEFINITIONS_QUERY.
         """
         if ref.kind in {ObjectKind.RELATION, ObjectKind.COLUMN} and (schema := self.schemas.get(ref.path[2])):
             relation = schema.relations.get(ref.path[3])

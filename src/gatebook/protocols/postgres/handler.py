@@ -106,6 +106,8 @@ class Judged:
 
     verdict: Verdict
     matter: Matter | None
+    relations: tuple[int, ...] = ()
+    """Oids of what a held message touches, whose definitions are bound too."""
 
 
 def receive(
@@ -252,7 +254,9 @@ def judge(
     verdict = steps.decide(session, operation, rules, circumstances)
     if verdict.held is None:
         return Judged(verdict, None)
-    return Judged(verdict, bind_matter(question, verdict, session, rules, view=view, facts=facts))
+    refs = (access.object for statement in verdict.statements for access in statement.accesses)
+    oids = tuple(sorted({view.oid_of(ref) for ref in refs} - {0}))
+    return Judged(verdict, bind_matter(question, verdict, session, rules, view=view, facts=facts), oids)
 
 
 def read_text(sql: bytes, target: str, database: str, view: CatalogueView, facts: SessionFacts | None) -> Operation:
