@@ -88,15 +88,13 @@ def opened_counter(settings: Settings) -> Iterator[tuple[Counter, Principal]]:
     approval = settings.approval
     terms = Terms(approval.decide_s, approval.pending, approval.per_hour)
     with opened_store(settings) as store:
-
-        def append(leaf: bytes) -> None:
-            with opened_journal(settings) as journal:
-                journal.append(leaf)
-
         answer = api_key.verify(os.environ.get(TOKEN, "").encode(), store, now())
         if isinstance(answer, NotIdentified):
             raise OperatorFault("it is not proved who asks", f"put an API key that is good into {TOKEN}")
-        yield Counter(WRITER, store, append, now, new_request_id, new_salt, terms), answer.principal
+        # The journal comes before the store's transaction, as in every command: two could else wait for each other.
+        with opened_journal(settings) as journal:
+            counter = Counter(WRITER, store, journal.append, now, new_request_id, new_salt, terms)
+            yield counter, answer.principal
 
 
 def _role(settings: Settings, target: str, role: str) -> Role:
