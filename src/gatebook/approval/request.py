@@ -187,9 +187,7 @@ def end_unfit(request: Request, now: datetime, why: str) -> Request:
 def is_satisfied(request: Request, crowd: Crowd) -> bool:
     """Whether the people who consented, as far as they may still, are enough for every requirement."""
     consenting = [
-        vote.person
-        for vote in request.votes
-        if vote.choice is Choice.APPROVE and (not vote.key or crowd.keys is None or vote.key in crowd.keys)
+        vote.person for vote in request.consents if not vote.key or crowd.keys is None or vote.key in crowd.keys
     ]
     return is_met(request.principal, request.hold, request.made_at, consenting, crowd)
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from gatebook.cli.common import config_option, json_option, load, now, operator, stamp
-from gatebook.cli.custody import Desk, opened_desk, person_of, read_desk, requests_of, tell_signing
+from gatebook.cli.custody import Desk, opened_desk, read_desk, requests_of, tell_signing
 from gatebook.cli.names import NAME
 from gatebook.cli.output import json_time, print_facts, print_json, print_table, say, show_time
+from gatebook.cli.people import subject_of
 from gatebook.evidence import builders
 from gatebook.evidence.consent import NEEDED
 from gatebook.evidence.entry import Leaf, Value
@@ -129,7 +130,7 @@ def give(request: str, person: str, signature: Path, config: Path) -> None:
 
 
 def _give(desk: Desk, asked: Asked, person: str, data: bytes) -> None:
-    subject = person_of(desk.settings, person)
+    subject = subject_of(desk.settings, person)
     if asked.done:
         raise OperatorFault("the request is done already", "see `gatebook consent list --all`")
     if subject in asked.consents:

@@ -16,9 +16,7 @@ from gatebook.cli.output import say
 from gatebook.config import Settings
 from gatebook.evidence import builders
 from gatebook.evidence.consent import NAMESPACE, NEEDED, Request
-from gatebook.identity.api_key import local_issuer
 from gatebook.model.errors import OperatorFault, quoted
-from gatebook.model.principal import Subject
 
 if TYPE_CHECKING:
     from gatebook.evidence.custody import Asked, Custody
@@ -94,11 +92,6 @@ def new_request(settings: Settings, kind: str, reason: str, life: timedelta, **o
     if not request.is_sound():
         raise OperatorFault("a request needs a reason of at most 1,024 characters, and lives at most 30 days")
     return request
-
-
-def person_of(settings: Settings, name: str) -> Subject:
-    """Return the subject of a person of this gate."""
-    return Subject(local_issuer(settings.gate.name), name)
 
 
 def tell_signing(settings: Settings, request: Request, path: Path, *, missing: int = NEEDED) -> None:

@@ -15,9 +15,10 @@ from datetime import datetime
 from typing import Final
 
 from gatebook.evidence.approval import ApprovalFault, digest_of, salted
-from gatebook.evidence.approval_people import Moment, subject_of
+from gatebook.evidence.approval_people import Moment
 from gatebook.evidence.completeness import Finding
 from gatebook.evidence.entry import EntryFault, Leaf, Value, encode_canonical, parse_time
+from gatebook.evidence.parts import read_subject
 from gatebook.model.approval import Kind
 from gatebook.model.principal import Subject
 
@@ -60,7 +61,7 @@ class Asked:
         """Return who asks, the person behind them, and the chain between."""
         identity = _object(self.binding, "identity")
         named = [identity[name] for name in ("agent", "person", "owner") if name in identity]
-        return [subject_of(one) for one in [*named, *_list(identity, "act")]]
+        return [read_subject(one) for one in [*named, *_list(identity, "act")]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ once all are there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from gatebook.evidence.entry import Leaf, Value
+from gatebook.evidence.parts import read_subject
 from gatebook.model.principal import Subject
 
 PEOPLE: Final = frozenset(
@@ -124,9 +125,9 @@ class People:
 
     def _take(self, event: str, moment: Moment, leaf: Leaf) -> None:
         if event == "key.created":
-            self._agents.add(subject_of(leaf["agent"]))
+            self._agents.add(read_subject(leaf["agent"]))
             return
-        person = subject_of(leaf["person"])
+        person = read_subject(leaf["person"])
         if event == "person.added":
             human = leaf.get("human")
             if person not in self._known:  # nobody is made anew: who was disabled stays so
@@ -142,12 +143,6 @@ class People:
             _set_groups(self._known[person], leaf["groups"], moment)
         elif person in self._known:
             self._known[person].disabled = self._known[person].disabled or moment
-
-
-def subject_of(value: Value | None) -> Subject:
-    """Return whom an object with `iss` and `sub` means; nobody, where it is none."""
-    told: Mapping[str, Value] = value if isinstance(value, Mapping) else {}
-    return Subject(str(told.get("iss", "")), str(told.get("sub", "")))
 
 
 def _set_groups(known: _Known, value: Value | None, moment: Moment) -> None:

@@ -24,11 +24,12 @@ from gatebook.evidence.approval_binding import (
     read_asked,
     read_ran,
 )
-from gatebook.evidence.approval_people import PEOPLE, UNCERTAIN, Moment, People, subject_of
+from gatebook.evidence.approval_people import PEOPLE, UNCERTAIN, Moment, People
 from gatebook.evidence.approval_votes import Cast, check_cast, read_cast
 from gatebook.evidence.completeness import Finding
 from gatebook.evidence.entry import EntryFault, Leaf, parse_time
 from gatebook.evidence.faults import EvidenceFault
+from gatebook.evidence.parts import read_subject
 from gatebook.evidence.vote_signature import SESSION
 from gatebook.model.approval import Choice, Kind
 from gatebook.model.principal import Subject
@@ -148,7 +149,7 @@ class Approvals:
                     found.granted.append((moment, str(leaf["until"])))
                 case "approval.used":
                     voters = leaf["voters"]
-                    named = tuple(subject_of(one) for one in voters) if isinstance(voters, list) else ()
+                    named = tuple(read_subject(one) for one in voters) if isinstance(voters, list) else ()
                     use = _Used(moment, str(leaf["operation"]), str(leaf["digest"]), leaf["uses"], named)
                     found.used.append(use)
                 case _:

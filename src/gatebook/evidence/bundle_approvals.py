@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gatebook.evidence.approval_people import PEOPLE, subject_of
+from gatebook.evidence.approval_people import PEOPLE
 from gatebook.evidence.approvals import AT_BIND
 from gatebook.evidence.entry import Leaf
+from gatebook.evidence.parts import read_subject
 from gatebook.model.principal import Subject
 
 _EVENT: Final = "approval."
@@ -38,12 +39,12 @@ class ApprovalPart:
         people = self._people.setdefault(request, set())
         vote, binding = leaf.get("vote"), leaf.get("binding")
         if isinstance(vote, Mapping):
-            people.add(subject_of(vote.get("person")))
+            people.add(read_subject(vote.get("person")))
         identity = binding.get("identity") if isinstance(binding, Mapping) else None
         if isinstance(identity, Mapping):
             actors = identity.get("act")
             named = [identity[name] for name in ("agent", "person", "owner") if name in identity]
-            people |= {subject_of(one) for one in [*named, *(actors if isinstance(actors, list) else [])]}
+            people |= {read_subject(one) for one in [*named, *(actors if isinstance(actors, list) else [])]}
 
     def names(self, session: str, request: str) -> bool:
         """Whether a session or an operation of it names a request."""
@@ -67,7 +68,7 @@ class Wanted:
         """Return whether an entry is about one of them."""
         event = str(leaf.get("event"))
         if event in PEOPLE:
-            return subject_of(leaf.get("agent" if event == "key.created" else "person")) in self._people
+            return read_subject(leaf.get("agent" if event == "key.created" else "person")) in self._people
         return event.startswith(_EVENT) and request_of(leaf) in self._requests
 
 

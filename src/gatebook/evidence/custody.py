@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from gatebook.evidence.bundle_selection import Selection
 from gatebook.evidence.completeness import Finding
 from gatebook.evidence.consent import NAMESPACE, NEEDED, PEOPLE, PURGE, RELEASE, ConsentFault, Request
-from gatebook.evidence.entry import Leaf, Value, parse_time
+from gatebook.evidence.entry import Leaf, parse_time
 from gatebook.evidence.faults import EvidenceFault
+from gatebook.evidence.parts import read_subject
 from gatebook.evidence.sessions import SessionSummary
 from gatebook.evidence.ssh_signature import PersonKey, parse_public_key, verify_signature
 from gatebook.evidence.vote_signature import WEBAUTHN
@@ -134,7 +135,7 @@ class Custody:
             case "person.key.removed":
                 self.keys.pop(str(leaf["fingerprint"]), None)
             case "person.disabled":
-                self._disabled.add(_subject(leaf["person"]))
+                self._disabled.add(read_subject(leaf["person"]))
             case "consent.requested":
                 request = Request.from_value(leaf["request"])
                 if request.id in self.asked:
@@ -156,7 +157,7 @@ class Custody:
     def _add_key(self, leaf: Leaf) -> None:
         if str(leaf["key"]).startswith(f"{WEBAUTHN} "):
             return  # a passkey signs votes of approvals alone
-        key, person = parse_public_key(str(leaf["key"])), _subject(leaf["person"])
+        key, person = parse_public_key(str(leaf["key"])), read_subject(leaf["person"])
         if key.fingerprint != leaf["fingerprint"]:
             raise ConsentFault("a key has another fingerprint than its entry says")
         owner, _ = self.keys.setdefault(key.fingerprint, (person, key))
@@ -164,7 +165,7 @@ class Custody:
             raise ConsentFault("a key was added for a second person")
 
     def _consent(self, leaf: Leaf, at: datetime) -> None:
-        asked, person = self._known(leaf), _subject(leaf["person"])
+        asked, person = self._known(leaf), read_subject(leaf["person"])
         try:
             signature = base64.b64decode(str(leaf["signature"]), validate=True)
         except (binascii.Error, ValueError) as fault:
@@ -211,8 +212,3 @@ def covers(selection: Selection, session: SessionSummary) -> bool:
     is_before = selection.end is None or session.started_at < selection.end
     is_behind = selection.begin is None or session.ended_at is None or session.ended_at >= selection.begin
     return is_named and is_who and is_before and is_behind
-
-
-def _subject(value: Value) -> Subject:
-    told: Mapping[str, Value] = value if isinstance(value, dict) else {}
-    return Subject(str(told.get("iss")), str(told.get("sub")))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from gatebook.evidence.entry import Leaf, Value
 from gatebook.model.principal import Check, Principal, PrincipalKind, Subject
@@ -14,6 +14,12 @@ CLAIM_CHARACTERS = 128  # SPEC: entry.md, `claimed`
 def subject_part(subject: Subject) -> Leaf:
     """Return `{"iss","sub"}`."""
     return {"iss": subject.issuer, "sub": subject.subject}
+
+
+def read_subject(value: Value | None) -> Subject:
+    """Return whom an object with `iss` and `sub` means; nobody, where it is none."""
+    told: Mapping[str, Value] = value if isinstance(value, Mapping) else {}
+    return Subject(str(told.get("iss", "")), str(told.get("sub", "")))
 
 
 def identity_part(principal: Principal, role: str = "", grant: str = "") -> Leaf:

@@ -156,6 +156,11 @@ class Request:
         """Whether anything can still come of it."""
         return self.state in OPEN
 
+    @property
+    def consents(self) -> tuple[Vote, ...]:
+        """The votes that approve."""
+        return tuple(vote for vote in self.votes if vote.choice is Choice.APPROVE)
+
     def ends_at(self) -> datetime:
         """Return the moment from which it is late, as it stands now."""
         return self.use_by or self.decide_by

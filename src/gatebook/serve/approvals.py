@@ -26,7 +26,7 @@ from gatebook.config.approval import ApprovalSettings
 from gatebook.evidence import approval_entries
 from gatebook.evidence.builders import Stamp
 from gatebook.evidence.entry import EntryFault
-from gatebook.model.approval import Asking, Choice, HoldMode, Kind, Request, State
+from gatebook.model.approval import Asking, HoldMode, Kind, Request, State
 from gatebook.model.decision import Refused, Verdict
 from gatebook.serve.approval_words import ENDS, people, refused
 from gatebook.serve.fresh import now
@@ -236,7 +236,7 @@ class Approvals:
                 used = replace(used, session=asked.session.id, operation=asked.operation)
             else:  # whoever sends the same may use it too
                 used = replace(used, session="", operation=0, gate="")
-            voters = [vote.person for vote in used.votes if vote.choice is Choice.APPROVE]
+            voters = [vote.person for vote in used.consents]
             policy_hash = asked.verdict.decisions[0].policy_hash
             self._append(
                 approval_entries.used(self._stamp(), used, operation=asked.id, policy_hash=policy_hash, voters=voters)

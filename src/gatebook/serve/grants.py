@@ -10,7 +10,7 @@ from gatebook.approval import request as rules
 from gatebook.approval.people import Crowd
 from gatebook.evidence import approval_entries
 from gatebook.evidence.builders import Stamp
-from gatebook.model.approval import Choice, Kind, Request, State
+from gatebook.model.approval import Kind, Request, State
 from gatebook.model.principal import Subject
 from gatebook.serve.fresh import now
 from gatebook.session.gate import Grant, Session
@@ -60,7 +60,7 @@ class Grants:
             session.principal, session.target.name, session.role, kind=found.kind, minutes=found.minutes
         )
         entered = rules.enter(found, matter.bind(found.salt).digest, crowd, now())
-        voters = [vote.person for vote in entered.votes if vote.choice is Choice.APPROVE]
+        voters = [vote.person for vote in entered.consents]
         stamp = Stamp(self._gate, now())
         self._append(approval_entries.used(stamp, entered, operation=session.id, policy_hash="", voters=voters))
         return entered

@@ -10,7 +10,7 @@ import pytest
 from support.evidence import NOW
 from support.record import entry, who
 
-from gatebook.evidence.approval_people import Moment, People, subject_of
+from gatebook.evidence.approval_people import Moment, People
 from gatebook.evidence.entry import Leaf, parse_time
 from gatebook.model.principal import Subject
 
@@ -126,8 +126,3 @@ def test_a_key_is_somebodys_from_when_it_was_added_until_it_was_removed() -> Non
     assert found == ["", "old", "", "new"]
     assert people.find_key("f", BO, at(7)) == ""
     assert people.find_key("other", ANA, at(7)) == ""
-
-
-def test_what_is_no_person_is_nobody() -> None:
-    assert subject_of({"iss": "i", "sub": "s"}) == Subject("i", "s")
-    assert subject_of("x") == subject_of(None) == Subject("", "")

@@ -71,3 +71,8 @@ def test_keeps_checks_in_order() -> None:
 
 def test_cuts_what_is_only_claimed() -> None:
     assert parts.claimed_part("u" * 200, "d") == {"database": "d", "user": "u" * 128}
+
+
+def test_what_is_no_person_is_nobody() -> None:
+    assert parts.read_subject({"iss": "i", "sub": "s"}) == Subject("i", "s")
+    assert parts.read_subject("x") == parts.read_subject(None) == Subject("", "")
