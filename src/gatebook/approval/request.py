@@ -87,14 +87,9 @@ def take(request: Request, now: datetime) -> Request:
     return replace(_step(request, Step.GRANT), use_by=now + timedelta(seconds=request.use_s))
 
 
-def waits_for_review(request: Request) -> bool:
-    """Whether glass was broken, is over, and nobody has looked at it."""
-    return request.kind is Kind.BREAK_GLASS and (request.state, Step.REVIEW) in TRANSITIONS
-
-
 def review(request: Request, vote: Vote, crowd: Crowd) -> Request:
     """Say that an approver has looked at what was done. NotNow if it is not over, or they may not."""
-    if not waits_for_review(request) or vote.choice is not Choice.REVIEW:
+    if not request.waits_for_review or vote.choice is not Choice.REVIEW:
         raise NotNow("there is nothing to review", "it is reviewed once its time is over")
     _check_voter(request, vote, crowd)
     return replace(_step(request, Step.REVIEW), votes=(*request.votes, vote))

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gatebook.approval.request import waits_for_review
 from gatebook.cli.approval_show import object_of, print_request, rows_of
 from gatebook.cli.common import WRITER, config_option, json_option, load, now, opened_journal, opened_store, operator
 from gatebook.cli.output import print_json, print_table, say
 from gatebook.cli.people import subject_of
 from gatebook.config import Settings
-from gatebook.model.approval import OPEN, Choice, State
+from gatebook.model.approval import Choice, State
 from gatebook.model.errors import Bug, OperatorFault
+from gatebook.views.approvals import list_waiting
 
 if TYPE_CHECKING:
     from gatebook.session.voting import Booth
@@ -42,12 +42,7 @@ def command() -> None:
 def list_requests(config: Path, *, with_ended: bool, as_json: bool) -> None:
     """List the requests, newest first."""
     with opened_store(load(config)) as store:
-        if with_ended:
-            found = store.list_requests(State, MOST)
-        else:
-            # Asked for apart: many that ended since must not push one out on which people have to decide.
-            ended = store.list_requests(frozenset(State) - OPEN, MOST)
-            found = store.list_requests(OPEN, MOST) + tuple(filter(waits_for_review, ended))
+        found = store.list_requests(State, MOST) if with_ended else list_waiting(store, MOST)
     if as_json:
         print_json([object_of(request) for request in found])
         return

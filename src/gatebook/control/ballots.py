@@ -19,7 +19,6 @@ from webauthn.helpers import options_to_json_dict
 from webauthn.helpers.structs import PublicKeyCredentialDescriptor, UserVerificationRequirement
 
 from gatebook.approval.people import ineligible
-from gatebook.approval.request import waits_for_review
 from gatebook.config import ControlSettings
 from gatebook.control.access import Who
 from gatebook.control.assertion import AssertionRefused, Credential, read_assertion
@@ -31,11 +30,12 @@ from gatebook.evidence.approval import Ballot
 from gatebook.evidence.builders import Stamp
 from gatebook.evidence.entry import decode_canonical
 from gatebook.evidence.vote_signature import SESSION, WEBAUTHN, challenge_of
-from gatebook.model.approval import OPEN, Choice, Request, State, Vote
+from gatebook.model.approval import Choice, Request, State, Vote
 from gatebook.model.principal import Principal, Subject
 from gatebook.session.voting import Booth
 from gatebook.store.base import Store
 from gatebook.store.console import Challenge, ConsoleStore, hashed
+from gatebook.views.approvals import list_waiting
 
 VOTE: Final = "vote"
 CHANNEL: Final = "console"
@@ -85,10 +85,7 @@ class Ballots:
 
     def list_items(self, caller: Caller, *, with_ended: bool = False, most: int = LISTED) -> list[Item]:
         """Return requests that a caller may see, newest first; those that wait for their vote before all others."""
-        found = self._store.list_requests(State if with_ended else OPEN, most)
-        if not with_ended:
-            ended = self._store.list_requests(frozenset(State) - OPEN, most)
-            found += tuple(one for one in ended if waits_for_review(one))
+        found = self._store.list_requests(State, most) if with_ended else list_waiting(self._store, most)
         items = [self._item(caller, one) for one in found if self._is_shown(caller, one)]
         return items if with_ended else sorted(items, key=lambda item: not item.waits_for_caller)
 
@@ -220,7 +217,7 @@ class Ballots:
         return is_asked or subject in {asker.subject, asker.owner} or _has_voted(request.votes, subject)
 
     def _item(self, caller: Caller, request: Request) -> Item:
-        can_review = waits_for_review(request) and caller.is_any(Who.APPROVER) and not self._shut_out(caller, request)
+        can_review = request.waits_for_review and caller.is_any(Who.APPROVER) and not self._shut_out(caller, request)
         return Item(request, self._why_not(caller, request), can_review)
 
     def _why_not(self, caller: Caller, request: Request) -> str:

@@ -83,6 +83,8 @@ class Choice(StrEnum):
 
 
 OPEN: Final = frozenset({State.PENDING, State.GRANTED})
+REVIEWABLE: Final = frozenset({State.EXPIRED, State.CANCELLED, State.VOID})
+"""How broken glass ends before somebody has reviewed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +157,11 @@ class Request:
     def is_open(self) -> bool:
         """Whether anything can still come of it."""
         return self.state in OPEN
+
+    @property
+    def waits_for_review(self) -> bool:
+        """Whether glass was broken, is over, and nobody has looked at it."""
+        return self.kind is Kind.BREAK_GLASS and self.state in REVIEWABLE
 
     @property
     def consents(self) -> tuple[Vote, ...]:

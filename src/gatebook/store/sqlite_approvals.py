@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import msgspec
 
-from gatebook.model.approval import OPEN, Asking, Kind, Request, State
+from gatebook.model.approval import OPEN, REVIEWABLE, Asking, Kind, Request, State
 from gatebook.model.errors import quoted
 from gatebook.model.principal import Subject
 from gatebook.store.base import StoreFault
@@ -17,7 +17,7 @@ from gatebook.store.sqlite_file import SqliteFile, micros
 
 LOOKED_BACK = timedelta(hours=1)
 _OPEN = tuple(sorted(state.value for state in OPEN))
-_UNREVIEWED = (State.EXPIRED.value, State.CANCELLED.value, State.VOID.value)
+_UNREVIEWED = tuple(sorted(state.value for state in REVIEWABLE))
 _COLUMNS = "id, kind, state, issuer, subject, matter, session, operation, made_us, changed, body"
 
 

@@ -8,10 +8,20 @@ from collections.abc import Mapping
 from typing import TypeAlias, cast
 
 from gatebook.evidence.entry import Leaf, Value
-from gatebook.model.approval import Request
+from gatebook.model.approval import OPEN, Request, State
+from gatebook.store.base import Approvals
 from gatebook.views.telling import json_time
 
 Shown: TypeAlias = "Mapping[str, Value]"
+
+
+def list_waiting(store: Approvals, most: int) -> tuple[Request, ...]:
+    """Return up to `most` requests that are open, and of the last that ended those that wait for a review.
+
+    Asked for apart: many that ended since must not push one out on which people have to decide.
+    """
+    ended = store.list_requests(frozenset(State) - OPEN, most)
+    return store.list_requests(OPEN, most) + tuple(request for request in ended if request.waits_for_review)
 
 
 def object_of(request: Request, *, whole: bool = False) -> Leaf:

@@ -182,7 +182,7 @@ def test_glass_is_broken_without_consent_and_nothing_else_is() -> None:
 @pytest.mark.parametrize("end", [State.EXPIRED, State.CANCELLED, State.VOID])
 def test_broken_glass_is_reviewed_once_it_is_over(end: State) -> None:
     over = replace(GLASS, state=end)
-    assert rules.waits_for_review(over)
+    assert over.waits_for_review
     reviewed = rules.review(over, vote(choice=Choice.REVIEW), crowd())
     assert (reviewed.state, len(reviewed.votes)) == (State.REVIEWED, 1)
     for request, cast in (

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from unit.session.conftest import ANN, BOT, NOW
 
-from gatebook.approval.request import NotNow, cancel, waits_for_review
+from gatebook.approval.request import NotNow, cancel
 from gatebook.model.approval import Asking, Kind, Request, Requirement, State
 from gatebook.model.ids import RoleName
 from gatebook.model.principal import Principal, PrincipalKind
@@ -34,7 +34,7 @@ class Kept:
     leaves: list[dict[str, Any]] = field(default_factory=list)
 
     def add_request(self, request: Request, check: Callable[[Asking], None]) -> None:
-        unreviewed = sum(waits_for_review(one) for one in self.requests)
+        unreviewed = sum(one.waits_for_review for one in self.requests)
         check(Asking(sum(one.is_open for one in self.requests), len(self.requests), unreviewed))
         self.requests.append(request)
 
