@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MOST = 200
 WATCH_S = 0.2
 CHANNEL = "cli"
+_FILE = click.Path(path_type=Path, dir_okay=False)
 _COLUMNS = ("request", "state", "who asks", "what", "of", "approvers", "expires", "votes")
 
 
@@ -82,100 +83,70 @@ def watch(config: Path, *, as_json: bool) -> None:
             time.sleep(WATCH_S)
 
 
-def _voter(function: click.decorators.FC) -> click.decorators.FC:
-    """Add how a vote is signed."""
-    for option in (
-        click.option("--signature", type=click.Path(path_type=Path, dir_okay=False), help="Signature of that ballot."),
-        click.option(
-            "--ballot", "ballot_file", type=click.Path(path_type=Path, dir_okay=False), help="A signed ballot's file."
-        ),
-        click.option(
-            "--key",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="SSH key to sign with; `ssh-keygen` does it, by an agent or a security key too.",
-        ),
-        click.option("--person", required=True, help="Who votes: a name of this gate, or `ISSUER|SUBJECT`."),
-    ):
-        function = option(function)
-    return function
+@dataclass(frozen=True, slots=True)
+class _Signing:
+    """Who votes, and how their vote is signed: with a key here, or elsewhere."""
+
+    person: str
+    key: Path | None
+    ballot: Path | None
+    signature: Path | None
 
 
-@command.command("approve")
-@click.argument("request")
-@_voter
-@click.option("--reason", default="", help="Words that the book keeps.")
-@config_option
-@json_option
-def approve(
-    request: str,
-    config: Path,
-    *,
-    person: str,
-    key: Path | None,
-    ballot_file: Path | None,
-    signature: Path | None,
-    reason: str,
-    as_json: bool,
-) -> None:
-    """Consent to a request, with a signature. Look at it before: `gatebook approvals show REQUEST`."""
-    _vote(
-        config, request, Choice.APPROVE, person, reason=reason, signing=(key, ballot_file, signature), as_json=as_json
+def _vote_command(name: str, choice: Choice, words: str, reason: str) -> None:
+    """Add a command that votes; `words` are its help, `reason` those of its reason."""
+
+    @command.command(name, help=words)
+    @click.argument("request")
+    @click.option("--person", required=True, help="Who votes: a name of this gate, or `ISSUER|SUBJECT`.")
+    @click.option(
+        "--key",
+        type=_FILE,
+        help="SSH key to sign with; `ssh-keygen` does it, by an agent or a security key too.",
     )
+    @click.option("--ballot", "ballot_file", type=_FILE, help="A signed ballot's file.")
+    @click.option("--signature", type=_FILE, help="Signature of that ballot.")
+    @click.option("--reason", default="", help=reason)
+    @config_option
+    @json_option
+    def vote(
+        request: str,
+        config: Path,
+        *,
+        person: str,
+        key: Path | None,
+        ballot_file: Path | None,
+        signature: Path | None,
+        reason: str,
+        as_json: bool,
+    ) -> None:
+        signing = _Signing(person, key, ballot_file, signature)
+        _vote(load(config), request, choice, signing, reason=reason, as_json=as_json)
 
 
-@command.command("deny")
-@click.argument("request")
-@_voter
-@click.option("--reason", default="", help="Words that who asks is told, and the book keeps. Needed without a ballot.")
-@config_option
-@json_option
-def deny(
-    request: str,
-    config: Path,
-    *,
-    person: str,
-    key: Path | None,
-    ballot_file: Path | None,
-    signature: Path | None,
-    reason: str,
-    as_json: bool,
-) -> None:
-    """Deny a request, with a signature and a reason."""
-    _vote(config, request, Choice.DENY, person, reason=reason, signing=(key, ballot_file, signature), as_json=as_json)
-
-
-@command.command("review")
-@click.argument("request")
-@_voter
-@click.option("--reason", default="", help="What the review found; the book keeps it. Needed without a ballot.")
-@config_option
-@json_option
-def review(
-    request: str,
-    config: Path,
-    *,
-    person: str,
-    key: Path | None,
-    ballot_file: Path | None,
-    signature: Path | None,
-    reason: str,
-    as_json: bool,
-) -> None:
-    """Say, with a signature, that you have looked at what was done by breaking glass."""
-    _vote(
-        config,
-        request,
-        Choice.REVIEW,
-        person,
-        reason=reason,
-        signing=(key, ballot_file, signature),
-        as_json=as_json,
-    )
+_vote_command(
+    "approve",
+    Choice.APPROVE,
+    "Consent to a request, with a signature. Look at it before: `gatebook approvals show REQUEST`.",
+    "Words that the book keeps.",
+)
+_vote_command(
+    "deny",
+    Choice.DENY,
+    "Deny a request, with a signature and a reason.",
+    "Words that who asks is told, and the book keeps. Needed without a ballot.",
+)
+_vote_command(
+    "review",
+    Choice.REVIEW,
+    "Say, with a signature, that you have looked at what was done by breaking glass.",
+    "What the review found; the book keeps it. Needed without a ballot.",
+)
 
 
 @command.command("ballot")
 @click.argument("request")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=_FILE)
 @click.option("--person", required=True, help="Who votes: a name of this gate, or `ISSUER|SUBJECT`.")
 @click.option("--choice", type=click.Choice([one.value for one in Choice]), default="approve", show_default=True)
 @click.option("--reason", default="", help="Words that the book keeps.")
@@ -239,35 +210,24 @@ def _unwritten(leaf: bytes) -> None:
     raise Bug(f"an entry of {len(leaf)} bytes outside `writing`")
 
 
-def _vote(
-    config: Path,
-    request: str,
-    choice: Choice,
-    person: str,
-    *,
-    reason: str,
-    signing: tuple[Path | None, Path | None, Path | None],
-    as_json: bool,
-) -> None:
+def _vote(settings: Settings, request: str, choice: Choice, signing: _Signing, *, reason: str, as_json: bool) -> None:
     from gatebook.cli.signing import read_ballot, read_signature, sign  # noqa: PLC0415  cryptography, as above
     from gatebook.evidence.approval import NAMESPACE  # noqa: PLC0415  as above
     from gatebook.evidence.ssh_signature import key_of  # noqa: PLC0415  as above
     from gatebook.evidence.vote_signature import SSH  # noqa: PLC0415  as above
 
-    settings = load(config)
-    key, ballot_file, signature_file = signing
-    subject = subject_of(settings, person)
+    subject = subject_of(settings, signing.person)
     with opened_booth(settings) as booth:
         found = booth.find(request)
-        if ballot_file is not None and signature_file is not None:
-            ballot, signature = read_ballot(ballot_file), read_signature(signature_file)
+        if signing.ballot is not None and signing.signature is not None:
+            ballot, signature = read_ballot(signing.ballot), read_signature(signing.signature)
             if (ballot.request, ballot.choice, ballot.person) != (request, choice, subject):
                 raise OperatorFault("the ballot says something else", "name request, person and choice as it does")
-        elif key is not None:
+        elif signing.key is not None:
             if choice is not Choice.APPROVE and not reason:
                 raise OperatorFault("a reason is needed", "give `--reason`")
             ballot = booth.ballot(found, subject, choice, reason)
-            signature = sign(key, NAMESPACE, ballot.message())
+            signature = sign(signing.key, NAMESPACE, ballot.message())
         else:
             raise OperatorFault("a vote needs a signature", "give `--key`, or `--ballot` and `--signature`")
         with writing(settings, booth) as open_booth:
